@@ -1,0 +1,22 @@
+/**
+ * The two kinds of time, which never mix.
+ *
+ * Machines take `now: Instant` as their last argument and never read a clock.
+ */
+
+/** Milliseconds of a monotonic clock (CLOCK_MONOTONIC on Linux); only differences mean something. */
+export type Instant = number & { readonly __unit: "monotonic-ms" };
+
+/** Milliseconds since 1970-01-01 UTC; for TAI64N timestamps, expiry and display only. */
+export type WallTime = number & { readonly __unit: "wall-ms" };
+
+export function addMs(at: Instant, ms: number): Instant {
+  return (at + ms) as Instant;
+}
+
+/** The earlier of two deadlines, where `undefined` means "none". */
+export function earliest(a: Instant | undefined, b: Instant | undefined): Instant | undefined {
+  if (a === undefined) return b;
+  if (b === undefined) return a;
+  return a < b ? a : b;
+}
