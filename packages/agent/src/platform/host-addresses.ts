@@ -1,0 +1,23 @@
+import { networkInterfaces } from "node:os";
+
+export interface HostAddress {
+  readonly interfaceName: string;
+  readonly address: string;
+  readonly family: "IPv4" | "IPv6";
+}
+
+/**
+ * Addresses of the host's interfaces that could be reached by a peer: no loopback, no IPv6 link-local,
+ * none of the interfaces in `exclude` (the overlays' own).
+ */
+export function listHostAddresses(exclude: ReadonlySet<string>): HostAddress[] {
+  const found: HostAddress[] = [];
+  for (const [interfaceName, addresses] of Object.entries(networkInterfaces())) {
+    if (exclude.has(interfaceName)) continue;
+    for (const { address, family, internal, scopeid } of addresses ?? []) {
+      if (internal || (family === "IPv6" && scopeid !== undefined && scopeid !== 0)) continue;
+      found.push({ interfaceName, address, family: family as "IPv4" | "IPv6" });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,37 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { AsterismError } from "@asterism/core/errors";
+
+/**
+ * Exclusive use of a state folder for as long as this process lives.
+ *
+ * The lock is SQLite's: an fcntl lock of the kernel that vanishes with the process however it ends, so there is no
+ * stale lock to clean up, and it holds across network namespaces. The database has no content.
+ */
+export class StateLock {
+  readonly #database: DatabaseSync;
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  /** @throws AsterismError `state-locked` if another agent holds the folder. */
+  static acquire(stateDir: string): StateLock {
+    const database = new DatabaseSync(join(stateDir, "lock"));
+    try {
+      database.exec("PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE");
+    } catch (cause) {
+      database.close();
+      throw new AsterismError(
+        "state-locked",
+        `another agent uses the state folder ${stateDir}. Stop it, or start this one with another --state and --socket.`,
+        { cause },
+      );
+    }
+    return new StateLock(database);
+  }
+
+  release(): void {
+    this.#database.close();
+  }
+}

@@ -1,0 +1,14 @@
+export type { JoinAnswer, NetworksAnswer, PingAnswer } from "./answers.ts";
+export { JoinBody, NetworkBody, PingBody } from "./requests.ts";
+export type {
+  ActivePathStatus,
+  AgentStatus,
+  NatStatus,
+  NetworkState,
+  NetworkStatus,
+  PathKind,
+  PathStatus,
+  PeerStatus,
+  SelfStatus,
+  ServerStatus,
+} from "./status.ts";

@@ -1,0 +1,34 @@
+import { type Static, Type } from "typebox";
+
+/** Bodies of the agent's local API; the same definitions type the client and check the input. */
+
+export const JoinBody = Type.Object(
+  {
+    key: Type.String({ minLength: 1, maxLength: 2048 }),
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+    /** Network passphrase; stays on this machine. */
+    secret: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+  },
+  { additionalProperties: false },
+);
+export type JoinBody = Static<typeof JoinBody>;
+
+export const NetworkBody = Type.Object(
+  {
+    /** Name or id; may be left out where there is only one network. */
+    network: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  },
+  { additionalProperties: false },
+);
+export type NetworkBody = Static<typeof NetworkBody>;
+
+export const PingBody = Type.Object(
+  {
+    /** Name, fully qualified name or overlay address. */
+    peer: Type.String({ minLength: 1, maxLength: 255 }),
+    sequence: Type.Integer({ minimum: 0, maximum: 65_535 }),
+    timeoutMs: Type.Integer({ minimum: 1, maximum: 600_000 }),
+  },
+  { additionalProperties: false },
+);
+export type PingBody = Static<typeof PingBody>;
