@@ -1,0 +1,22 @@
+export {
+  formatIpAddress,
+  type IpAddressBytes,
+  IPV4_BYTES,
+  IPV6_BYTES,
+  ipAddressFromBigInt,
+  ipAddressToBigInt,
+  parseIpAddress,
+  parseIpv4,
+  parseIpv6,
+} from "./ip-address.ts";
+export {
+  formatIpRange,
+  type IpRange,
+  parseIpRange,
+  rangeAddress,
+  rangeContains,
+  rangeIncludes,
+  rangeOffset,
+  rangeSize,
+  rangesOverlap,
+} from "./ip-range.ts";
