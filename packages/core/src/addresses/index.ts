@@ -1,8 +1,8 @@
 export {
   formatIpAddress,
-  type IpAddressBytes,
   IPV4_BYTES,
   IPV6_BYTES,
+  type IpAddressBytes,
   ipAddressFromBigInt,
   ipAddressToBigInt,
   parseIpAddress,

@@ -1,7 +1,7 @@
 import {
-  type IpAddressBytes,
   formatIpAddress,
   IPV4_BYTES,
+  type IpAddressBytes,
   ipAddressFromBigInt,
   ipAddressToBigInt,
   parseIpAddress,
