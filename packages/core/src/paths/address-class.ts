@@ -1,0 +1,65 @@
+import { type IpRange, parseIpAddress, parseIpRange, rangeContains } from "../addresses/index.ts";
+import type { UdpAddress } from "../net/index.ts";
+
+/** What kind of place an address names (IANA special-purpose registries, RFC 6890). */
+export type AddressClass =
+  | "loopback"
+  | "link-local"
+  | "private"
+  | "carrier-grade-nat"
+  | "unique-local"
+  | "unspecified"
+  | "multicast"
+  | "reserved"
+  | "global"
+  | "invalid";
+
+/** The first range that contains the address decides. */
+const CLASSES: readonly (readonly [AddressClass, IpRange])[] = (
+  [
+    ["unspecified", "0.0.0.0/8"],
+    ["private", "10.0.0.0/8"],
+    ["carrier-grade-nat", "100.64.0.0/10"],
+    ["loopback", "127.0.0.0/8"],
+    ["link-local", "169.254.0.0/16"],
+    ["private", "172.16.0.0/12"],
+    ["private", "192.168.0.0/16"],
+    ["multicast", "224.0.0.0/4"],
+    ["reserved", "240.0.0.0/4"],
+    ["unspecified", "::/128"],
+    ["loopback", "::1/128"],
+    // IPv4-mapped: a socket would send it as IPv4, past every check on the IPv4 form.
+    ["reserved", "::ffff:0:0/96"],
+    // Discard-only (RFC 6666).
+    ["reserved", "100::/64"],
+    ["unique-local", "fc00::/7"],
+    ["link-local", "fe80::/10"],
+    ["multicast", "ff00::/8"],
+  ] as const
+).flatMap(([name, text]) => {
+  const range = parseIpRange(text);
+  return range === undefined ? [] : [[name, range] as const];
+});
+
+export function classifyAddress(address: string): AddressClass {
+  const bytes = parseIpAddress(address);
+  if (bytes === undefined) return "invalid";
+  for (const [name, range] of CLASSES) if (rangeContains(range, bytes)) return name;
+  return "global";
+}
+
+/** True if the address may be told to a peer, and if a peer may ask us to send there. */
+export function isOfferable(address: UdpAddress, overlayRanges: readonly IpRange[]): boolean {
+  const bytes = parseIpAddress(address.address);
+  if (bytes === undefined || !Number.isInteger(address.port) || address.port < 1 || address.port > 65_535) return false;
+  if (overlayRanges.some((range) => rangeContains(range, bytes))) return false;
+  switch (classifyAddress(address.address)) {
+    case "private":
+    case "carrier-grade-nat":
+    case "unique-local":
+    case "global":
+      return true;
+    default:
+      return false;
+  }
+}

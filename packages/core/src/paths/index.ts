@@ -1,0 +1,36 @@
+export { type AddressClass, classifyAddress, isOfferable } from "./address-class.ts";
+export {
+  CallBox,
+  type CallCrypto,
+  type CallDropReason,
+  MAX_CALL_BYTES,
+  MAX_CALL_SKEW_MS,
+  type OpenedCall,
+} from "./call.ts";
+export type { CallBody, CallType } from "./call-body.ts";
+export {
+  type CandidateKind,
+  candidatePriority,
+  type LocalCandidate,
+  MAX_CANDIDATES,
+  offeredCandidates,
+  type RemoteCandidate,
+} from "./candidate.ts";
+export { checkIdOf } from "./check-id.ts";
+export { type CheckId, derivePairKeys, type PairKeys } from "./check-keys.ts";
+export {
+  type ActivePath,
+  type AttemptRecord,
+  type PathChangeRecord,
+  type PathDropReason,
+  type PathKind,
+  type PathSnapshot,
+  type PathState,
+  type PathTimerReason,
+  PeerPaths,
+  type PeerPathsEvent,
+  type PeerPathsOptions,
+  type PeerPathsSnapshot,
+  type TrafficMode,
+  type UsablePath,
+} from "./peer-paths.ts";
