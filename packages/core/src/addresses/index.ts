@@ -1,4 +1,15 @@
 export {
+  ADDRESS_REST_MS,
+  type AllocationState,
+  allocateOffset,
+  chooseIpv4Range,
+  DEFAULT_IPV4_RANGE,
+  deriveIpv6,
+  generateUlaRange,
+  ipv4RangeProblem,
+  offsetAddress,
+} from "./allocation.ts";
+export {
   formatIpAddress,
   IPV4_BYTES,
   IPV6_BYTES,
