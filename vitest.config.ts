@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "tools/**/*.test.ts"],
-          exclude: ["**/*.netns.test.ts", "**/node_modules/**"],
+          exclude: ["**/*.netns.test.ts", "**/node_modules/**", "tools/fixtures/**"],
           testTimeout: 15_000,
         },
       },
