@@ -20,7 +20,7 @@ export function createParser<S extends TSchema>(what: string, schema: S): Parser
   };
 }
 
-/** A parse function for messages told apart by their `type` field. Unknown types are `invalid-input`. */
+/** A parse function for messages told apart by their `type` field. Of an unknown type the error's details say `unknownType`. */
 export function createMessageParser<M extends { type: string }>(
   what: string,
   schemas: { readonly [T in M["type"]]: TSchema },
@@ -33,7 +33,7 @@ export function createMessageParser<M extends { type: string }>(
     const type = typeof input === "object" && input !== null ? (input as { type?: unknown }).type : undefined;
     if (typeof type !== "string") return fail(invalidInput(what, "/type", "must be a string"));
     const parser = parsers.get(type);
-    if (parser === undefined) return fail(invalidInput(what, "/type", `is unknown: "${type.slice(0, 32)}"`));
+    if (parser === undefined) return fail(unknownType(what, type));
     return parser(input) as Result<M>;
   };
 }
@@ -46,6 +46,12 @@ export function parseJson(what: string, text: string): Result<unknown> {
     // The engine's message repeats parts of the text, which may be secret.
     return fail(invalidInput(what, "", "is not JSON"));
   }
+}
+
+function unknownType(what: string, type: string): AsterismError<"invalid-input"> {
+  return new AsterismError("invalid-input", `${what}: type is unknown: "${type.slice(0, 32)}"`, {
+    details: { field: "type", unknownType: true },
+  });
 }
 
 function invalidInput(what: string, path: string, problem: string): AsterismError<"invalid-input"> {

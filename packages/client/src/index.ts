@@ -1,0 +1,4 @@
+export { AgentClient, DEFAULT_AGENT_SOCKET } from "./agent-client.ts";
+export { type ControlHandlers, type ControlSocket, openControlSocket } from "./control-socket.ts";
+export { type ConnectOptions, connectPinned, type PinnedServer } from "./pinned-connection.ts";
+export { type JoinOptions, ServerClient } from "./server-client.ts";
