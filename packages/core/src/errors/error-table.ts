@@ -26,6 +26,7 @@ export const ERROR_TABLE = {
   "name-taken": entry("Another device of the network has this name", 409),
   "range-conflict": entry("The network's address range overlaps one that is in use", 409),
   "address-range-full": entry("No address is free in the network's range", 507),
+  "limit-reached": entry("The server holds as many of these as it can", 507),
   "record-stale": entry("A newer node record of this machine is known", 409),
   "signature-invalid": entry("A signature does not fit the machine key", 403),
   // Talking to the server
