@@ -1,0 +1,15 @@
+export type { Attachment, AttachOptions } from "./net/attachment.ts";
+export type { FirewallKind } from "./net/firewall.ts";
+export type { Host, HostOptions } from "./net/host.ts";
+export type { Internet } from "./net/internet.ts";
+export { measureTcp, measureUdp, type TcpResult, type UdpResult } from "./net/iperf.ts";
+export { Lab } from "./net/lab.ts";
+export { LabError, whyLabCannotRun } from "./net/lab-error.ts";
+export { type ExecResult, execute, LabProcess } from "./net/lab-process.ts";
+export type { Lan, LanOptions } from "./net/lan.ts";
+export type { Link } from "./net/link.ts";
+export type { LinkFaults, LinkOptions, OffloadOptions } from "./net/link-options.ts";
+export { labNamespaces, sweepLeftovers } from "./net/namespace.ts";
+export type { NatKind } from "./net/nat.ts";
+export { median, type PingResult, quantile } from "./net/ping.ts";
+export type { Router, RouterOptions } from "./net/router.ts";

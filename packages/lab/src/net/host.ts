@@ -1,0 +1,126 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Attachment } from "./attachment.ts";
+import { LabError } from "./lab-error.ts";
+import { type ExecOptions, type ExecResult, execute, finish, LabProcess, type SpawnOptions } from "./lab-process.ts";
+import { type PingOptions, type PingResult, parsePing, pingArguments } from "./ping.ts";
+import type { LabScope } from "./scope.ts";
+
+export interface HostOptions {
+  /** Forwards packets between its interfaces, as a router does. */
+  readonly forwarding?: boolean;
+}
+
+/** One machine of the lab: a network namespace with its own interfaces, routes and firewall. */
+export class Host {
+  readonly name: string;
+  /** Name under /run/netns. */
+  readonly namespace: string;
+  readonly scope: LabScope;
+  readonly attachments: Attachment[] = []; // bounded: one per interface
+  #interfaces = 0;
+
+  protected constructor(scope: LabScope, name: string) {
+    this.scope = scope;
+    this.name = name;
+    this.namespace = scope.claimNamespace(name);
+  }
+
+  static async create(scope: LabScope, name: string, options: HostOptions = {}): Promise<Host> {
+    const host = new Host(scope, name);
+    await host.boot(options);
+    return host;
+  }
+
+  protected async boot(options: HostOptions): Promise<void> {
+    const forwarding = options.forwarding === true ? 1 : 0;
+    const settings: Record<string, number> = {
+      "ipv6/conf/all/accept_dad": 0,
+      "ipv6/conf/default/accept_dad": 0,
+      "ipv6/conf/default/accept_ra": 0,
+      "ipv4/conf/all/rp_filter": 0,
+      "ipv4/conf/default/rp_filter": 0,
+      "ipv4/ip_forward": forwarding,
+      "ipv6/conf/all/forwarding": forwarding,
+    };
+    const writes = Object.entries(settings).map(([path, value]) => `echo ${value} > /proc/sys/net/${path}`);
+    const inside = ["set -e", ...writes, "ip link set lo up"].join("\n");
+    await execute(["sh", "-ec", `ip netns add "$0"; exec ip netns exec "$0" sh -ec "$1"`, this.namespace, inside]);
+  }
+
+  /** IPv4 address of the first interface that has one. */
+  get ipv4(): string {
+    return this.#first("IPv4", (attachment) => attachment.ipv4);
+  }
+
+  /** IPv6 address of the first interface that has one. */
+  get ipv6(): string {
+    return this.#first("IPv6", (attachment) => attachment.ipv6);
+  }
+
+  /** The attachment of the first interface. */
+  get uplink(): Attachment {
+    const uplink = this.attachments[0];
+    if (uplink === undefined) throw new LabError(`${this.name} is attached to nothing`);
+    return uplink;
+  }
+
+  nextInterfaceName(): string {
+    return `eth${this.#interfaces++}`;
+  }
+
+  /** The command line that runs `argv` in this machine. */
+  commandLine(argv: readonly string[]): string[] {
+    return ["ip", "netns", "exec", this.namespace, ...argv];
+  }
+
+  /** Starts a program; it is killed with the lab at the latest. */
+  spawn(argv: readonly string[], options: SpawnOptions = {}): LabProcess {
+    const started = LabProcess.start(this.commandLine(argv), options);
+    this.scope.track(started);
+    return started;
+  }
+
+  /** Runs a program to its end; throws with its output when it fails (unless `allowFailure`). */
+  exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return finish(this.spawn(argv, options), options);
+  }
+
+  shell(script: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return this.exec(["sh", "-ec", script], options);
+  }
+
+  /** Runs lines of `ip` commands (without the word `ip`) in one go. */
+  async ip(lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return;
+    await execute(["ip", "-n", this.namespace, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+  }
+
+  /** Loads an nftables ruleset. */
+  async nft(ruleset: string): Promise<void> {
+    await this.exec(["nft", "-f", "-"], { input: ruleset });
+  }
+
+  /** Sends ICMP echo requests; lost answers are in the result, not an error. */
+  async ping(address: string, options: PingOptions = {}): Promise<PingResult> {
+    const argv = pingArguments(address, options);
+    const budgetMs = (options.count ?? 1) * (options.intervalMs ?? 200) + (options.timeoutMs ?? 1_000) + 10_000;
+    const { stdout } = await this.exec(argv, { allowFailure: true, timeoutMs: budgetMs });
+    return parsePing(stdout);
+  }
+
+  /** A folder for files of this machine's programs, removed with the lab. */
+  async folder(name: string): Promise<string> {
+    const path = join(this.scope.tempDir, this.name, name);
+    await mkdir(path, { recursive: true });
+    return path;
+  }
+
+  #first(what: string, pick: (attachment: Attachment) => string | undefined): string {
+    for (const attachment of this.attachments) {
+      const address = pick(attachment);
+      if (address !== undefined) return address;
+    }
+    throw new LabError(`${this.name} has no ${what} address`);
+  }
+}

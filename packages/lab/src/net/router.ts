@@ -1,0 +1,47 @@
+import type { AttachOptions } from "./attachment.ts";
+import { type FirewallKind, firewallRuleset } from "./firewall.ts";
+import { Host } from "./host.ts";
+import { Lan, type LanOptions } from "./lan.ts";
+import { type NatKind, natRuleset } from "./nat.ts";
+import type { LabScope } from "./scope.ts";
+import type { Segment } from "./segment.ts";
+
+export interface RouterOptions {
+  /** Default `none`: then the LAN is reachable from upstream by IPv6 only, as nobody routes its private IPv4. */
+  readonly nat?: NatKind;
+  readonly firewall?: FirewallKind;
+  readonly uplink?: AttachOptions;
+  readonly lan?: Pick<LanOptions, "ipv4Prefix">;
+  /** Whether the LAN gets IPv6 addresses; default true where upstream has IPv6. */
+  readonly ipv6?: boolean;
+}
+
+/** A home or office router: one uplink, one LAN behind it. */
+export class Router {
+  /** The router itself as a machine. */
+  readonly machine: Host;
+  readonly lan: Lan;
+
+  private constructor(machine: Host, lan: Lan) {
+    this.machine = machine;
+    this.lan = lan;
+  }
+
+  static async create(scope: LabScope, name: string, upstream: Segment, options: RouterOptions = {}): Promise<Router> {
+    const machine = await Host.create(scope, name, { forwarding: true });
+    const ipv6: AttachOptions = options.ipv6 === false ? { ipv6: false } : {};
+    const uplink = await upstream.attach(machine, { ...options.uplink, ...ipv6 });
+    const ipv6Prefix = options.ipv6 === false ? undefined : await upstream.delegateIpv6(uplink);
+    const lan = await Lan.behind(machine, "lan0", { ...options.lan, ipv6Prefix });
+    const rules =
+      natRuleset(options.nat ?? "none", uplink.interfaceName) +
+      firewallRuleset(options.firewall ?? "open", uplink.interfaceName);
+    if (rules !== "") await machine.nft(rules);
+    return new Router(machine, lan);
+  }
+
+  /** Adds a machine to the LAN. */
+  host(name: string, options: AttachOptions = {}): Promise<Host> {
+    return this.lan.host(name, options);
+  }
+}
