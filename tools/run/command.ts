@@ -1,0 +1,63 @@
+import { spawn } from "node:child_process";
+import { resolve } from "node:path";
+
+/** Root of the checkout. */
+export const ROOT = resolve(import.meta.dirname, "../..");
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Relative to the root. */
+  readonly cwd?: string;
+}
+
+export interface CommandResult {
+  readonly ok: boolean;
+  /** `exit code 1`, `killed by SIGKILL`, `can't be started: …`; empty if it succeeded. */
+  readonly failure: string;
+  /** Standard output and error in the order of arrival. */
+  readonly output: string;
+  readonly seconds: number;
+}
+
+/**
+ * Runs a program without a shell and without standard input.
+ * `echo` shows the output as it comes; otherwise it is only kept.
+ */
+export function runCommand(command: Command, { echo = false } = {}): Promise<CommandResult> {
+  const startedAt = performance.now();
+  return new Promise((done) => {
+    const child = spawn(command.program, command.args, {
+      cwd: resolve(ROOT, command.cwd ?? "."),
+      env: { ...process.env, ...command.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const chunks: Buffer[] = [];
+    const collect = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      if (echo) process.stdout.write(chunk);
+    };
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
+    const finish = (failure: string): void => {
+      const output = Buffer.concat(chunks).toString("utf8");
+      done({ ok: failure === "", failure, output, seconds: (performance.now() - startedAt) / 1000 });
+    };
+    child.once("error", (error) => finish(`can't be started: ${error.message}`));
+    child.once("close", (code, signal) => {
+      if (code === 0) finish("");
+      else finish(signal === null ? `exit code ${code}` : `killed by ${signal}`);
+    });
+  });
+}
+
+/** The program of a development dependency. */
+export function tool(name: string): string {
+  return resolve(ROOT, "node_modules/.bin", name);
+}
+
+/** Whether a program of this name is on PATH. */
+export async function hasProgram(name: string): Promise<boolean> {
+  return (await runCommand({ program: "sh", args: ["-c", 'command -v "$1"', "sh", name] })).ok;
+}

@@ -1,0 +1,34 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Counts } from "../report/counts.ts";
+import { readVitestReport } from "../report/vitest-report.ts";
+import { type CommandResult, ROOT, runCommand, tool } from "./command.ts";
+
+export type VitestProject = "unit" | "netns";
+
+export interface VitestRun extends CommandResult {
+  readonly counts: Counts;
+}
+
+/** Where runners leave their machine-readable reports. */
+export const REPORTS = resolve(ROOT, "build/reports");
+
+/** Runs one project of vitest.config.ts and counts from its JSON report; no report counts as one failure. */
+export async function runVitest(project: VitestProject, options: { echo?: boolean } = {}): Promise<VitestRun> {
+  const report = resolve(REPORTS, `vitest-${project}.json`);
+  mkdirSync(REPORTS, { recursive: true });
+  rmSync(report, { force: true });
+  const args = ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const result = await runCommand({ program: tool("vitest"), args }, options);
+  const counts = readVitestReport(report) ?? { passed: 0, failed: 1, skipped: 0 };
+  return { ...result, counts: !result.ok && counts.failed === 0 ? { ...counts, failed: 1 } : counts };
+}
+
+/** How many tests the project has, without running them; 0 if they can't be listed. */
+export async function countVitest(project: VitestProject): Promise<number> {
+  const listed = await runCommand({ program: tool("vitest"), args: ["list", "--project", project, "--json"] });
+  const json = /^\[[\s\S]*^\]/m.exec(listed.output)?.[0];
+  if (!listed.ok || json === undefined) return 0;
+  const tests: unknown = JSON.parse(json);
+  return Array.isArray(tests) ? tests.length : 0;
+}
