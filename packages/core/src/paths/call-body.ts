@@ -1,4 +1,11 @@
-import type { RemoteCandidate } from "./candidate.ts";
+/**
+ * The content of a call, before it is sealed: JSON with the fields of `CallBody`, `sentAt` (ms since 1970) and, where
+ * the network has a passphrase, `passphraseProof`. Unknown fields are ignored.
+ */
+import { formatIpAddress, parseIpAddress } from "../addresses/index.ts";
+import { encodeUtf8, parseUtf8 } from "../bytes/index.ts";
+import type { WallTime } from "../time.ts";
+import { type CandidateKind, MAX_CANDIDATES, type RemoteCandidate } from "./candidate.ts";
 
 /**
  * `offer`: "I want to reach you, here is where I am"; answered. `answer`: the callee's candidates.
@@ -6,10 +13,94 @@ import type { RemoteCandidate } from "./candidate.ts";
  */
 export type CallType = "offer" | "answer" | "update";
 
-/** What one peer tells the other through the signalling server, before it is sealed. */
+/** What one peer tells the other through the signalling server. */
 export interface CallBody {
   readonly type: CallType;
   /** 16 hex digits, chosen by who offers and echoed by the answer. */
   readonly callId: string;
   readonly candidates: readonly RemoteCandidate[];
+}
+
+/** A call with what only the seal is concerned with. */
+export interface CallContent {
+  readonly body: CallBody;
+  readonly sentAt: WallTime;
+  readonly passphraseProof: string | null;
+}
+
+export const CALL_ID_BYTES = 8;
+const CALL_ID_PATTERN = /^[0-9a-f]{16}$/;
+const MAX_PROOF_CHARACTERS = 64;
+const TYPES: readonly string[] = ["offer", "answer", "update"] satisfies CallType[];
+const KINDS: readonly string[] = [
+  "host",
+  "server-reflexive",
+  "peer-reflexive",
+  "port-mapped",
+  "relayed",
+] satisfies CandidateKind[];
+
+export function encodeCallContent({ body, sentAt, passphraseProof }: CallContent): Uint8Array {
+  const candidates = body.candidates.map(({ kind, address, priority }) => ({
+    kind,
+    address: address.address,
+    port: address.port,
+    priority,
+  }));
+  const proof = passphraseProof === null ? {} : { passphraseProof };
+  return encodeUtf8(JSON.stringify({ type: body.type, callId: body.callId, sentAt, candidates, ...proof }));
+}
+
+/** Undefined if malformed. */
+export function parseCallContent(bytes: Uint8Array): CallContent | undefined {
+  const fields = parseJsonObject(bytes);
+  if (fields === undefined) return undefined;
+  const { type, callId, sentAt, candidates, passphraseProof = null } = fields;
+  if (typeof type !== "string" || !TYPES.includes(type)) return undefined;
+  if (typeof callId !== "string" || !CALL_ID_PATTERN.test(callId)) return undefined;
+  if (typeof sentAt !== "number" || !Number.isSafeInteger(sentAt) || sentAt < 0) return undefined;
+  if (!isProof(passphraseProof) || !Array.isArray(candidates) || candidates.length > MAX_CANDIDATES) return undefined;
+  const parsed: RemoteCandidate[] = [];
+  for (const entry of candidates) {
+    const candidate = parseCandidate(entry);
+    if (candidate === undefined) return undefined;
+    parsed.push(candidate);
+  }
+  // SAFETY: `type` is one of TYPES, and the wall time a whole number of milliseconds.
+  return {
+    body: { type: type as CallType, callId, candidates: parsed },
+    sentAt: sentAt as WallTime,
+    passphraseProof,
+  };
+}
+
+function isProof(value: unknown): value is string | null {
+  return value === null || (typeof value === "string" && value.length <= MAX_PROOF_CHARACTERS);
+}
+
+function parseCandidate(entry: unknown): RemoteCandidate | undefined {
+  if (typeof entry !== "object" || entry === null) return undefined;
+  const { kind, address, port, priority } = entry as Record<string, unknown>;
+  if (typeof kind !== "string" || !KINDS.includes(kind) || typeof address !== "string") return undefined;
+  if (!isIntegerUpTo(port, 65_535) || port === 0 || !isIntegerUpTo(priority, 0x7fff_ffff)) return undefined;
+  const ip = parseIpAddress(address);
+  if (ip === undefined) return undefined;
+  // SAFETY: `kind` is one of KINDS. The address is brought to its one canonical text, as paths are compared by it.
+  return { kind: kind as CandidateKind, address: { address: formatIpAddress(ip), port }, priority };
+}
+
+function isIntegerUpTo(value: unknown, max: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+function parseJsonObject(bytes: Uint8Array): Record<string, unknown> | undefined {
+  const text = parseUtf8(bytes);
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    // Malformed JSON from a peer is an ordinary outcome.
+    return undefined;
+  }
 }
