@@ -27,7 +27,8 @@ const SOURCE = /\.(?:ts|tsx|mts|js|mjs)$/;
 
 /** Files known to git or new and not ignored, without the planted violations. */
 function repositoryFiles(root: string): string[] {
-  const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+  // The checkout may belong to another user than the one who tests, such as root in CI.
+  const args = ["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   const output = execFileSync("git", args, { cwd: root, encoding: "utf8", maxBuffer: 64 << 20 });
   return output
     .split("\0")
