@@ -25,6 +25,7 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
     mayImport: {
       core: "the machines that the daemon drives",
       engine: "its data plane",
+      client: "the server's API, which the agent uses as any other client does",
       relay: "a member with a public address may offer to relay",
     },
   },

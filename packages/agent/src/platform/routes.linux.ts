@@ -1,5 +1,5 @@
+import { parseIpRange, rangesOverlap } from "@asterism/core/addresses";
 import { AsterismError } from "@asterism/core/errors";
-import { parsePrefix, prefixesOverlap } from "@asterism/core/addresses";
 import { runIp } from "./ip-command.linux.ts";
 
 /** What one overlay network needs of the host's addresses and routes. */
@@ -116,17 +116,7 @@ async function listHostRoutes(): Promise<HostRoute[]> {
 }
 
 function overlaps(range: string, dst: string): boolean {
-  const a = parsePrefix(range);
-  const b = parsePrefix(dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`);
-  return a !== undefined && b !== undefined && b.length > 0 && prefixesOverlap(a, b);
-}
-
-/** Name of the interface by which the host would send to `address`; undefined if there is no route. */
-export async function findRouteInterface(address: string): Promise<string | undefined> {
-  try {
-    const [route] = JSON.parse(await runIp(["-json", "route", "get", address])) as { dev?: string }[];
-    return route?.dev;
-  } catch {
-    return undefined; // no route to that address: a fact, not a failure
-  }
+  const a = parseIpRange(range);
+  const b = parseIpRange(dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`);
+  return a !== undefined && b !== undefined && b.prefixBits > 0 && rangesOverlap(a, b);
 }

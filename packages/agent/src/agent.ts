@@ -1,0 +1,215 @@
+import { mkdirSync } from "node:fs";
+import { AsterismError } from "@asterism/core/errors";
+import type {
+  AgentStatus,
+  JoinAnswer,
+  JoinBody,
+  NetworkBody,
+  NetworksAnswer,
+  PingAnswer,
+  PingBody,
+} from "@asterism/core/local-api";
+import { VERSION } from "@asterism/core/version";
+import type { Logger } from "pino";
+import { LocalApi } from "./api/local-api.ts";
+import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
+import { networkStatus, serverStatus } from "./overlay/network-status.ts";
+import { OverlayNetwork } from "./overlay/overlay-network.ts";
+import { pingPeer } from "./overlay/ping-peer.ts";
+import { NetworkChanges } from "./platform/network-changes.linux.ts";
+import { nodeCrypto } from "./platform/node-crypto.ts";
+import { checkHostPrivileges } from "./platform/privileges.linux.ts";
+import { type LoadedIdentity, loadMachineIdentity } from "./state/machine-identity.ts";
+import { type Membership, MembershipStore } from "./state/membership.ts";
+import { StateLock } from "./state/state-lock.ts";
+
+export interface AgentOptions {
+  readonly stateDir: string;
+  readonly socketPath: string;
+  readonly logger: Logger;
+}
+
+/** The daemon: the networks of this machine, and the local API over them. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #lock: StateLock;
+  readonly #identity: LoadedIdentity;
+  readonly #store: MembershipStore;
+  readonly #problems: string[];
+  readonly #networks = new Map<string, OverlayNetwork>(); // bounded: memberships, each joined by hand
+  readonly #startedAt = performance.now();
+  #api: LocalApi | undefined;
+  #changes: NetworkChanges | undefined;
+  /** Joins and leaves one after the other: each looks at what the others have left behind. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: AgentOptions) {
+    this.#options = options;
+    mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+    this.#lock = StateLock.acquire(options.stateDir);
+    this.#identity = loadMachineIdentity(options.stateDir, nodeCrypto);
+    this.#store = new MembershipStore(options.stateDir);
+    const { memberships, problems } = this.#store.load();
+    this.#problems = [...(this.#identity.problem === null ? [] : [this.#identity.problem]), ...problems];
+    for (const problem of this.#problems) options.logger.error(problem);
+    for (const membership of memberships) this.#addNetwork(membership);
+  }
+
+  /**
+   * Starts the agent; its local API answers when the promise resolves, and its networks come up meanwhile.
+   * @throws AsterismError `not-root`, `no-tun`, `state-locked`, `address-in-use`
+   */
+  static async start(options: AgentOptions): Promise<Agent> {
+    checkHostPrivileges();
+    const agent = new Agent(options);
+    try {
+      agent.#api = await LocalApi.start(options.socketPath, agent);
+    } catch (error) {
+      agent.#lock.release();
+      throw error;
+    }
+    agent.#changes = new NetworkChanges(() => agent.#handleNetworkChange());
+    for (const network of agent.#networks.values()) {
+      if (network.membership.enabled) void agent.#bringUp(network);
+    }
+    return agent;
+  }
+
+  /** Takes interfaces, routes and the socket away again. */
+  async stop(): Promise<void> {
+    this.#changes?.stop();
+    await this.#api?.stop();
+    await Promise.all([...this.#networks.values()].map((network) => network.stop()));
+    this.#lock.release();
+  }
+
+  status(): Promise<AgentStatus> {
+    const networks = [...this.#networks.values()];
+    const [first] = networks;
+    return Promise.resolve({
+      version: VERSION,
+      agent: {
+        machineKey: this.#identity.machine.publicKey,
+        uptimeSeconds: Math.floor((performance.now() - this.#startedAt) / 1000),
+        problem: this.#problems.length === 0 ? null : this.#problems.join("\n"),
+      },
+      server: first === undefined ? null : serverStatus(first),
+      networks: networks.map(networkStatus),
+    });
+  }
+
+  join(body: JoinBody): Promise<JoinAnswer> {
+    return this.#inTurn(async () => {
+      const membership = await joinNetwork(body, {
+        machine: this.#identity.machine,
+        crypto: nodeCrypto,
+        networks: this.#networks,
+        ownInterfaces: () => this.#ownInterfaces(),
+      });
+      const former = this.#networks.get(membership.network.id);
+      if (former !== undefined) await former.stop();
+      this.#store.save(membership);
+      const network = this.#addNetwork(membership);
+      await network.up();
+      return { network: networkStatus(network) };
+    });
+  }
+
+  leave({ network: name }: NetworkBody): Promise<NetworksAnswer> {
+    return this.#inTurn(async () => {
+      const network = this.#findOne(name);
+      await leaveNetwork(network, this.#identity.machine, nodeCrypto, this.#options.logger);
+      await network.stop();
+      this.#networks.delete(network.membership.network.id);
+      this.#store.remove(network.membership.network.id);
+      return { networks: [network.membership.network.name] };
+    });
+  }
+
+  up(body: NetworkBody): Promise<NetworksAnswer> {
+    return this.#forEach(body, (network) => network.up());
+  }
+
+  down(body: NetworkBody): Promise<NetworksAnswer> {
+    return this.#forEach(body, (network) => network.down());
+  }
+
+  ping(body: PingBody, signal: AbortSignal): Promise<PingAnswer> {
+    return pingPeer([...this.#networks.values()], body, signal);
+  }
+
+  #addNetwork(membership: Membership): OverlayNetwork {
+    const network = new OverlayNetwork({
+      membership,
+      store: this.#store,
+      machine: this.#identity.machine,
+      crypto: nodeCrypto,
+      logger: this.#options.logger.child({ network: membership.network.name }),
+      host: { ownInterfaces: () => this.#ownInterfaces(), overlayRanges: () => this.#overlayRanges() },
+    });
+    this.#networks.set(membership.network.id, network);
+    return network;
+  }
+
+  async #bringUp(network: OverlayNetwork): Promise<void> {
+    try {
+      await network.up();
+    } catch (error) {
+      // The network's status says so as well; the others go on.
+      this.#options.logger.error({ network: network.membership.network.name }, String(error));
+    }
+  }
+
+  async #forEach(
+    { network: name }: NetworkBody,
+    step: (network: OverlayNetwork) => Promise<void>,
+  ): Promise<NetworksAnswer> {
+    const networks = name === undefined ? [...this.#networks.values()] : [this.#findOne(name)];
+    if (networks.length === 0) throw noNetwork();
+    for (const network of networks) await step(network);
+    return { networks: networks.map(({ membership }) => membership.network.name) };
+  }
+
+  #findOne(name: string | undefined): OverlayNetwork {
+    const all = [...this.#networks.values()];
+    if (all.length === 0) throw noNetwork();
+    const known = all.map(({ membership }) => membership.network.name).join(", ");
+    const found =
+      name === undefined
+        ? all
+        : all.filter(({ membership: { network } }) => network.name === name || network.id === name);
+    const [only, another] = found;
+    if (only === undefined) {
+      throw new AsterismError("network-unknown", `this machine is in no network "${name}"; it is in: ${known}`);
+    }
+    if (another !== undefined) {
+      throw new AsterismError("invalid-input", `this machine is in several networks; name one (or its id): ${known}`);
+    }
+    return only;
+  }
+
+  #ownInterfaces(): Set<string> {
+    return new Set([...this.#networks.values()].flatMap(({ interfaceName }) => interfaceName ?? []));
+  }
+
+  #overlayRanges(): string[] {
+    return [...this.#networks.values()].flatMap(({ membership: { network } }) => [
+      network.ipv4Range,
+      network.ipv6Range,
+    ]);
+  }
+
+  #handleNetworkChange(): void {
+    for (const network of this.#networks.values()) network.handleNetworkChange();
+  }
+
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(step);
+    this.#turn = run.catch(() => undefined); // the caller gets the error; the next one may go on
+    return run;
+  }
+}
+
+function noNetwork(): AsterismError {
+  return new AsterismError("network-unknown", "this machine is in no network; join one with `asterism join KEY`");
+}

@@ -1,0 +1,32 @@
+import { pino } from "pino";
+import { Agent } from "./agent.ts";
+
+export interface StartAgentOptions {
+  readonly stateDir: string;
+  readonly socketPath: string;
+}
+
+export interface RunningAgent {
+  /** Resolves when the agent has stopped, after SIGTERM or SIGINT. */
+  readonly stopped: Promise<void>;
+}
+
+/** How long a stop may take before the process ends anyway. */
+const STOP_LIMIT_MS = 5_000;
+
+/** Starts the agent of this process: logs to standard error, stops on SIGTERM and SIGINT. */
+export async function startAgent(options: StartAgentOptions): Promise<RunningAgent> {
+  const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
+  const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+  const agent = await Agent.start({ ...options, logger });
+  logger.info({ state: options.stateDir, socket: options.socketPath }, "agent is ready");
+  const { promise: stopped, resolve } = Promise.withResolvers<void>();
+  const stop = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, "agent stops");
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+    void agent.stop().then(resolve);
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  return { stopped };
+}

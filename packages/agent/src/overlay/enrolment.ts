@@ -1,0 +1,124 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { ServerClient } from "@asterism/client";
+import {
+  formatFingerprint,
+  isLabel,
+  type JoinPreviewResponse,
+  type NodeRecord,
+  PROTOCOL_VERSION,
+  parseFingerprint,
+  parseJoinKey,
+  toDeviceName,
+} from "@asterism/core/control";
+import { AsterismError, isAsterismError, unwrap } from "@asterism/core/errors";
+import { type Crypto, generateNodeKeyPair, type MachineKeyPair } from "@asterism/core/identity";
+import type { JoinBody } from "@asterism/core/local-api";
+import { VERSION } from "@asterism/core/version";
+import type { Logger } from "pino";
+import { stretchPassphrase } from "../platform/passphrase.ts";
+import { checkRangeConflict } from "../platform/routes.linux.ts";
+import { keyText, type Membership } from "../state/membership.ts";
+import type { OverlayNetwork } from "./overlay-network.ts";
+
+export interface EnrolmentContext {
+  readonly machine: MachineKeyPair;
+  readonly crypto: Crypto;
+  /** By network id. */
+  readonly networks: ReadonlyMap<string, OverlayNetwork>;
+  readonly ownInterfaces: () => Set<string>;
+}
+
+/**
+ * Makes this machine a member of the network that the key is for. What can be refused on this side is refused before
+ * the key is used up.
+ */
+export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Promise<Membership> {
+  const key = unwrap(parseJoinKey(body.key));
+  const name = deviceName(body.name);
+  const client = new ServerClient({ url: key.url, fingerprint: key.fingerprint });
+  const preview = await client.previewJoin(key.secret);
+  const former = context.networks.get(preview.network.id);
+  await checkRanges(preview, former, context);
+
+  const { machine, crypto } = context;
+  const nodeKeys = generateNodeKeyPair(crypto, (sizeBytes) => randomBytes(sizeBytes));
+  const record: NodeRecord = {
+    networkId: preview.network.id,
+    nodeKey: nodeKeys.publicKey,
+    sequence: Math.max(Date.now(), (former?.membership.recordSequence ?? 0) + 1),
+    aeads: [],
+    agentVersion: VERSION,
+    protocol: PROTOCOL_VERSION,
+  };
+  const stretched = body.secret === undefined ? null : await stretchPassphrase(body.secret, preview.network.id);
+  const joined = await client.join({
+    secret: key.secret,
+    machineKey: machine.publicKey,
+    sign: (message) => crypto.ed25519Sign(machine.privateKey, message),
+    name,
+    record,
+    os: process.platform,
+    agentVersion: VERSION,
+  });
+  return {
+    version: 1,
+    enabled: true,
+    serverUrl: key.url,
+    serverFingerprint: formatFingerprint(key.fingerprint),
+    nodeId: joined.nodeId,
+    machineKey: machine.publicKey,
+    nodePrivateKey: keyText(nodeKeys.privateKey),
+    recordSequence: record.sequence,
+    stretchedSecret: stretched === null ? null : keyText(stretched),
+    port: former?.membership.port ?? 0,
+    network: joined.network,
+    self: joined.self,
+    map: null,
+    pins: former?.membership.pins ?? {},
+    endpoints: {},
+  };
+}
+
+/** Tells the server, if it can be reached; the machine forgets the network in any case. */
+export async function leaveNetwork(
+  { membership }: OverlayNetwork,
+  machine: MachineKeyPair,
+  crypto: Crypto,
+  logger: Logger,
+): Promise<void> {
+  const fingerprint = parseFingerprint(membership.serverFingerprint);
+  if (fingerprint === undefined) return;
+  const client = new ServerClient({ url: membership.serverUrl, fingerprint }, { timeoutMs: 3_000 });
+  try {
+    await client.leave(membership.nodeId, machine.publicKey, (message) =>
+      crypto.ed25519Sign(machine.privateKey, message),
+    );
+  } catch (error) {
+    if (isAsterismError(error, "not-found") || isAsterismError(error, "device-removed")) return;
+    logger.warn(
+      { network: membership.network.name },
+      `the server could not be told (${String(error)}): the device stays listed there until it is removed`,
+    );
+  }
+}
+
+function deviceName(wished: string | undefined): string {
+  if (wished === undefined) return toDeviceName(hostname());
+  if (isLabel(wished)) return wished;
+  throw new AsterismError(
+    "invalid-input",
+    `"${wished}" can't be a device name: use up to 63 lower-case letters, digits and hyphens, e.g. --name ${toDeviceName(wished)}`,
+  );
+}
+
+async function checkRanges(
+  { network }: JoinPreviewResponse,
+  former: OverlayNetwork | undefined,
+  { ownInterfaces }: EnrolmentContext,
+): Promise<void> {
+  const interfaces = ownInterfaces();
+  // Joining the same network again replaces its own interface.
+  if (former?.interfaceName != null) interfaces.delete(former.interfaceName);
+  await checkRangeConflict(network.name, [network.ipv4Range, network.ipv6Range], interfaces);
+}

@@ -1,0 +1,39 @@
+import { parseIpRange } from "@asterism/core/addresses";
+import type { UdpAddress } from "@asterism/core/net";
+import { candidatePriority, type LocalCandidate, offeredCandidates } from "@asterism/core/paths";
+import type { LinkInfo } from "@asterism/engine";
+import type { HostAddress } from "../platform/host-addresses.ts";
+
+export interface CandidateSources {
+  readonly link: LinkInfo;
+  readonly hostAddresses: readonly HostAddress[];
+  /** The address from which the server sees the control stream come, null while unknown. */
+  readonly observedAddress: string | null;
+  readonly overlayRanges: readonly string[];
+}
+
+/**
+ * Candidates of one link: the host's own addresses, and the address that the server sees with the link's port, which
+ * holds where a router forwards that port or keeps port numbers.
+ */
+export function gatherLocalCandidates(sources: CandidateSources): LocalCandidate[] {
+  const { link, hostAddresses, observedAddress, overlayRanges } = sources;
+  const gathered: LocalCandidate[] = hostAddresses
+    .filter(({ family }) => (family === "IPv4" ? link.ipv4 : link.ipv6))
+    .map(({ address }, index) => ({
+      kind: "host",
+      address: { address, port: link.port },
+      linkId: link.id,
+      priority: candidatePriority("host", 65_535 - index),
+    }));
+  const isOwn = hostAddresses.some(({ address }) => address === observedAddress);
+  if (observedAddress !== null && !isOwn) {
+    const address: UdpAddress = { address: observedAddress, port: link.port };
+    const priority = candidatePriority("server-reflexive", 65_535);
+    gathered.push({ kind: "server-reflexive", address, linkId: link.id, priority });
+  }
+  return offeredCandidates(
+    gathered,
+    overlayRanges.flatMap((text) => parseIpRange(text) ?? []),
+  );
+}

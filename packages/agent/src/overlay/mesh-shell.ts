@@ -1,0 +1,246 @@
+import { randomBytes } from "node:crypto";
+import type { Mesh, MeshEffect, MeshTime } from "@asterism/core/mesh";
+import type { Instant } from "@asterism/core/time";
+import type { EngineDevice, EngineEvent, PeerCounters, PeerId } from "@asterism/engine";
+import type { Logger } from "pino";
+import { monotonicNow, wallNow } from "../platform/clock.ts";
+
+/** How often the traffic counters of peers with a session are read. */
+const TRAFFIC_INTERVAL_MS = 1_000;
+/** A timer that is this late means that the host slept (or was starved, which is as bad for paths). */
+const SLEEP_SUSPECTED_MS = 5_000;
+
+export interface MeshShellOptions {
+  readonly mesh: Mesh;
+  readonly device: EngineDevice;
+  readonly logger: Logger;
+  readonly sendCall: (nodeId: string, sealed: string) => void;
+  /** An inner packet for the agent itself. */
+  readonly onInner: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
+  readonly onDeviceFailed: (message: string) => void;
+  /** A peer's path table has changed. */
+  readonly onPathChanged: () => void;
+}
+
+/**
+ * Drives one `Mesh` with real time and a real engine device: feeds it inputs, carries its effects out in order, and
+ * keeps one alarm for its next deadline.
+ */
+export class MeshShell {
+  readonly #options: MeshShellOptions;
+  readonly #peerIds = new Map<string, PeerId>(); // bounded: members of the map
+  readonly #nodeIds = new Map<PeerId, string>(); // bounded: likewise
+  /** Peers with a session, whose counters are worth reading; with the number of their sessions. */
+  readonly #sessions = new Map<string, Set<number>>(); // bounded: likewise, three sessions a peer
+  #alarm: NodeJS.Timeout | undefined;
+  #alarmAt: Instant | undefined;
+  readonly #traffic: NodeJS.Timeout;
+  #lastTickAt: Instant = monotonicNow();
+  #stopped = false;
+
+  constructor(options: MeshShellOptions) {
+    this.#options = options;
+    this.#traffic = setInterval(() => this.#pollTraffic(), TRAFFIC_INTERVAL_MS);
+  }
+
+  get mesh(): Mesh {
+    return this.#options.mesh;
+  }
+
+  get device(): EngineDevice {
+    return this.#options.device;
+  }
+
+  /** Feeds the mesh and carries out what comes of it. */
+  run(input: (mesh: Mesh, time: MeshTime) => void): void {
+    if (this.#stopped) return;
+    input(this.#options.mesh, { now: monotonicNow(), wall: wallNow() });
+    this.#drain();
+  }
+
+  /** Events of the engine device. */
+  handleEvents(events: readonly EngineEvent[]): void {
+    if (this.#stopped) return;
+    for (const event of events) this.#handleEvent(event);
+    this.#drain();
+  }
+
+  counters(nodeId: string): PeerCounters | undefined {
+    const peerId = this.#peerIds.get(nodeId);
+    return peerId === undefined ? undefined : this.device.readPeer(peerId);
+  }
+
+  pathCounters(nodeId: string): ReturnType<EngineDevice["readPaths"]> {
+    const peerId = this.#peerIds.get(nodeId);
+    return peerId === undefined ? [] : this.device.readPaths(peerId);
+  }
+
+  /** Seals an inner packet of the agent's own to a peer; false if there is no such peer. */
+  sendInner(nodeId: string, packet: Uint8Array): boolean {
+    const peerId = this.#peerIds.get(nodeId);
+    if (this.#stopped || peerId === undefined) return false;
+    this.device.sendInner(peerId, packet);
+    return true;
+  }
+
+  hasSession(nodeId: string): boolean {
+    return (this.#sessions.get(nodeId)?.size ?? 0) > 0;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#traffic);
+    clearTimeout(this.#alarm);
+  }
+
+  #handleEvent(event: EngineEvent): void {
+    const { mesh } = this.#options;
+    const time = { now: monotonicNow(), wall: wallNow() };
+    switch (event.kind) {
+      case "datagram":
+        mesh.handleDatagram(event.protocol, event.from, event.bytes, time);
+        return;
+      case "session-needed":
+        this.#withNode(event.peerId, (nodeId) => mesh.handleSessionNeeded(nodeId, time));
+        return;
+      case "session-confirmed":
+        this.#withNode(event.peerId, (nodeId) => mesh.handleSessionConfirmed(nodeId, event.localIndex, time));
+        return;
+      case "roamed":
+        this.#withNode(event.peerId, (nodeId) => mesh.handleRoamed(nodeId, event.from, time));
+        return;
+      case "inner":
+        this.#withNode(event.peerId, (nodeId) => this.#options.onInner(nodeId, event));
+        return;
+      case "path-mtu":
+        this.#options.logger.debug({ remote: event.to.remote, mtuBytes: event.mtuBytes }, "path MTU");
+        return;
+      case "failed":
+        this.#options.onDeviceFailed(event.message);
+        return;
+    }
+  }
+
+  /** Events of a peer that was removed meanwhile are late and mean nothing. */
+  #withNode(peerId: PeerId, run: (nodeId: string) => void): void {
+    const nodeId = this.#nodeIds.get(peerId);
+    if (nodeId !== undefined) run(nodeId);
+  }
+
+  #drain(): void {
+    const { mesh } = this.#options;
+    for (let effect = mesh.pollEffect(); effect !== undefined; effect = mesh.pollEffect()) this.#apply(effect);
+    this.#setAlarm(mesh.pollTimeout());
+  }
+
+  #apply(effect: MeshEffect): void {
+    const { device, logger, sendCall } = this.#options;
+    switch (effect.kind) {
+      case "send-datagram":
+        device.send(effect.to, effect.bytes);
+        return;
+      case "send-call":
+        sendCall(effect.nodeId, effect.sealed);
+        return;
+      case "notice":
+        logger[effect.level]({ nodeId: effect.nodeId }, effect.text);
+        return;
+      case "add-peer":
+        this.#addPeer(effect.nodeId, effect.allowedIps);
+        return;
+      default:
+        this.#applyToPeer(effect, this.#peerIds.get(effect.nodeId));
+    }
+  }
+
+  #addPeer(nodeId: string, allowedIps: readonly string[]): void {
+    const peerId = this.device.addPeer();
+    this.#peerIds.set(nodeId, peerId);
+    this.#nodeIds.set(peerId, nodeId);
+    this.device.setAllowedIps(peerId, allowedIps);
+  }
+
+  #applyToPeer(
+    effect: Exclude<MeshEffect, { kind: "send-datagram" | "send-call" | "notice" | "add-peer" }>,
+    peerId: PeerId | undefined,
+  ): void {
+    if (peerId === undefined) return;
+    const { device } = this.#options;
+    switch (effect.kind) {
+      case "set-allowed-ips":
+        device.setAllowedIps(peerId, effect.allowedIps);
+        return;
+      case "remove-peer":
+        this.#removePeer(effect.nodeId, peerId);
+        return;
+      case "set-paths":
+        device.setPaths(peerId, effect.paths, "best");
+        this.#options.onPathChanged();
+        return;
+      case "install-session":
+        device.installSession(peerId, effect.session);
+        effect.session.sendKey.fill(0);
+        effect.session.receiveKey.fill(0);
+        this.#sessionsOf(effect.nodeId).add(effect.session.localIndex);
+        return;
+      case "remove-session":
+        device.removeSession(peerId, effect.localIndex);
+        this.#sessionsOf(effect.nodeId).delete(effect.localIndex);
+        return;
+      case "send-keepalive":
+        device.sendKeepalive(peerId);
+        return;
+      case "drop-staged":
+        device.dropStaged(peerId);
+        return;
+    }
+  }
+
+  #removePeer(nodeId: string, peerId: PeerId): void {
+    this.device.removePeer(peerId);
+    this.#peerIds.delete(nodeId);
+    this.#nodeIds.delete(peerId);
+    this.#sessions.delete(nodeId);
+  }
+
+  #sessionsOf(nodeId: string): Set<number> {
+    let sessions = this.#sessions.get(nodeId);
+    if (sessions === undefined) {
+      sessions = new Set();
+      this.#sessions.set(nodeId, sessions);
+    }
+    return sessions;
+  }
+
+  #pollTraffic(): void {
+    this.run((mesh, time) => {
+      if (time.now - this.#lastTickAt > TRAFFIC_INTERVAL_MS + SLEEP_SUSPECTED_MS) mesh.handleResume(time);
+      this.#lastTickAt = time.now;
+      for (const [nodeId, sessions] of this.#sessions) {
+        const counters = sessions.size > 0 ? this.counters(nodeId) : undefined;
+        if (counters !== undefined) mesh.handleTraffic(nodeId, counters, time);
+      }
+    });
+  }
+
+  #setAlarm(at: Instant | undefined): void {
+    if (at === this.#alarmAt && this.#alarm !== undefined) return;
+    clearTimeout(this.#alarm);
+    this.#alarmAt = at;
+    this.#alarm = undefined;
+    if (at === undefined) return;
+    const delayMs = Math.max(0, Math.ceil(at - monotonicNow()));
+    this.#alarm = setTimeout(
+      () => {
+        this.#alarm = undefined;
+        this.run((mesh, time) => mesh.handleTimeout(time));
+      },
+      Math.min(delayMs, 0x7fff_ffff),
+    );
+  }
+}
+
+/** 16 random bits for the identifier of the agent's echo requests. */
+export function randomEchoIdentifier(): number {
+  return randomBytes(2).readUInt16BE(0);
+}

@@ -1,0 +1,160 @@
+import type {
+  ActivePathStatus,
+  NetworkStatus,
+  PathStatus,
+  PeerStatus,
+  SelfStatus,
+  ServerStatus,
+} from "@asterism/core/local-api";
+import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
+import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
+import type { Instant, WallTime } from "@asterism/core/time";
+import { monotonicNow, wallNow } from "../platform/clock.ts";
+import { RouteTable } from "../platform/route-table.linux.ts";
+import type { MeshShell } from "./mesh-shell.ts";
+import type { OverlayNetwork } from "./overlay-network.ts";
+
+const NO_PATH: ActivePathStatus = { kind: "none", remote: null, link: null, relay: null, rttMs: null };
+
+/** What `asterism status` shows of one network. */
+export function networkStatus(overlay: OverlayNetwork): NetworkStatus {
+  const { network } = overlay.membership;
+  return {
+    name: network.name,
+    id: network.id,
+    kind: network.kind,
+    interface: overlay.interfaceName,
+    state: overlay.state,
+    problem: overlay.problem,
+    server: serverStatus(overlay),
+    self: selfStatus(overlay),
+    peers: overlay.shell === undefined ? [] : peerStatuses(overlay, overlay.shell),
+  };
+}
+
+export function serverStatus({ membership, control }: OverlayNetwork): ServerStatus {
+  return {
+    url: membership.serverUrl,
+    connected: control?.connected ?? false,
+    since: control?.since.toISOString() ?? null,
+  };
+}
+
+function selfStatus(overlay: OverlayNetwork): SelfStatus {
+  const { name, fqdn, ipv4, ipv6 } = overlay.membership.self;
+  return {
+    name,
+    fqdn,
+    ipv4,
+    ipv6,
+    nodeKey: overlay.nodeKey,
+    nat: { mapping: "unknown", filtering: "unknown", type: "unknown", udp: null },
+  };
+}
+
+function peerStatuses(overlay: OverlayNetwork, shell: MeshShell): PeerStatus[] {
+  const routes = RouteTable.read();
+  const context = { overlay, shell, mesh: shell.mesh, routes, now: monotonicNow(), wall: wallNow() };
+  const peers = [...shell.mesh.peers.values()].map((peer) => peerStatus(peer, context));
+  const refused = [...shell.mesh.roster.refused.values()].map((peer) => refusedStatus(peer, overlay));
+  return [...peers, ...refused].sort((a, b) => a.name.localeCompare(b.name));
+}
+
+interface PeerContext {
+  readonly overlay: OverlayNetwork;
+  readonly shell: MeshShell;
+  readonly mesh: Mesh;
+  readonly routes: RouteTable;
+  readonly now: Instant;
+  readonly wall: WallTime;
+}
+
+function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
+  const { nodeId, name, fqdn, ipv4, ipv6, nodeKey } = peer.peer;
+  const counters = context.shell.counters(nodeId);
+  const { lastHandshakeAt } = context.mesh.peerState(peer, context.now);
+  return {
+    name,
+    fqdn,
+    ipv4,
+    ipv6,
+    nodeKey,
+    online: context.overlay.isOnline(nodeId),
+    path: activePath(peer, context),
+    paths: pathStatuses(peer, context),
+    mode: "best",
+    aead: context.shell.hasSession(nodeId) ? peer.aead : null,
+    txBytes: counters?.txBytes ?? 0,
+    rxBytes: counters?.rxBytes ?? 0,
+    txPackets: counters?.txPackets ?? 0,
+    rxPackets: counters?.rxPackets ?? 0,
+    txRelayedPackets: counters?.txRelayedPackets ?? 0,
+    rxRelayedPackets: counters?.rxRelayedPackets ?? 0,
+    lastHandshake: lastHandshakeAt === undefined ? null : wallIso(lastHandshakeAt, context),
+    problem: peer.problem,
+  };
+}
+
+function activePath(peer: MeshPeer, { routes, now }: PeerContext): ActivePathStatus {
+  const [best] = peer.table;
+  if (best === undefined) return NO_PATH;
+  const remote = formatUdpAddress(best.remote);
+  const active = peer.paths?.snapshot(now).active ?? null;
+  return {
+    kind: best.relayed ? "relayed" : "direct",
+    remote,
+    link: routes.interfaceFor(best.remote.address) ?? null,
+    relay: best.relayed ? remote : null,
+    rttMs: active === null ? null : roundMs(active.rttMs),
+  };
+}
+
+function pathStatuses(peer: MeshPeer, { shell, routes, now }: PeerContext): PathStatus[] {
+  const traffic = new Map(shell.pathCounters(peer.peer.nodeId).map((path) => [pathAddressKey(path), path]));
+  return (peer.paths?.snapshot(now).paths ?? []).map((path) => {
+    const counters = traffic.get(pathAddressKey(path.address));
+    return {
+      kind: path.kind,
+      remote: formatUdpAddress(path.address.remote),
+      link: routes.interfaceFor(path.address.remote.address) ?? null,
+      state: path.state,
+      rttMs: path.rttMs === null ? null : roundMs(path.rttMs),
+      lossRatio: path.lossRatio,
+      txBytes: counters?.txBytes ?? 0,
+      rxBytes: counters?.rxBytes ?? 0,
+      weight: path.weight,
+    };
+  });
+}
+
+function refusedStatus(peer: RefusedPeer, overlay: OverlayNetwork): PeerStatus {
+  const { nodeId, name, fqdn, ipv4, ipv6, reason } = peer;
+  return {
+    name,
+    fqdn,
+    ipv4,
+    ipv6,
+    nodeKey: "",
+    online: overlay.isOnline(nodeId),
+    path: NO_PATH,
+    paths: [],
+    mode: "best",
+    aead: null,
+    txBytes: 0,
+    rxBytes: 0,
+    txPackets: 0,
+    rxPackets: 0,
+    txRelayedPackets: 0,
+    rxRelayedPackets: 0,
+    lastHandshake: null,
+    problem: `refused: ${reason}`,
+  };
+}
+
+function wallIso(at: Instant, { now, wall }: PeerContext): string {
+  return new Date(wall - (now - at)).toISOString();
+}
+
+function roundMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

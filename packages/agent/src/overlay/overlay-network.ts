@@ -1,0 +1,435 @@
+import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
+import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
+import type { MapMessage, ServerMessage } from "@asterism/core/control";
+import { parseFingerprint } from "@asterism/core/control";
+import { AsterismError } from "@asterism/core/errors";
+import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
+import type { NetworkState } from "@asterism/core/local-api";
+import { Mesh } from "@asterism/core/mesh";
+import { candidatePriority } from "@asterism/core/paths";
+import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
+import type { Logger } from "pino";
+import { listHostAddresses } from "../platform/host-addresses.ts";
+import {
+  applyOverlayRoutes,
+  checkRangeConflict,
+  type OverlayRoutes,
+  removeOverlayRules,
+} from "../platform/routes.linux.ts";
+import type { Membership, MembershipStore } from "../state/membership.ts";
+import { ControlSession } from "./control-session.ts";
+import { gatherLocalCandidates } from "./local-candidates.ts";
+import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
+import { Pinger } from "./pinger.ts";
+
+const DEFAULT_PORT = 41_641;
+const SAVE_DELAY_MS = 500;
+const INTERFACE_NAME = "ast%d";
+const MAX_REMEMBERED_ENDPOINTS = 4;
+
+export interface OverlayNetworkOptions {
+  readonly membership: Membership;
+  readonly store: MembershipStore;
+  readonly machine: MachineKeyPair;
+  readonly crypto: Crypto;
+  readonly logger: Logger;
+  /** Facts about this agent's other networks. */
+  readonly host: OverlayHost;
+}
+
+export interface OverlayHost {
+  /** Interfaces of all this agent's networks. */
+  ownInterfaces(): Set<string>;
+  /** Ranges of all networks this agent is in. */
+  overlayRanges(): string[];
+}
+
+/** What exists only while the network is up. */
+interface Running {
+  readonly device: EngineDevice;
+  readonly link: LinkInfo;
+  readonly shell: MeshShell;
+  readonly pinger: Pinger;
+  readonly routes: OverlayRoutes;
+}
+
+/** One network this agent is a member of: interface, tunnels, control stream and what is kept on disk. */
+export class OverlayNetwork {
+  readonly #options: OverlayNetworkOptions;
+  #membership: Membership;
+  #running: Running | undefined;
+  #control: ControlSession | undefined;
+  #observedAddress: string | null = null;
+  #state: NetworkState = "down";
+  #problem: string | null = null;
+  #saveTimer: NodeJS.Timeout | undefined;
+  #online = new Set<string>(); // bounded: members of the map
+  /** Ends of one life cycle step and beginnings of the next don't overlap. */
+  #lifecycle: Promise<void> = Promise.resolve();
+
+  constructor(options: OverlayNetworkOptions) {
+    this.#options = options;
+    this.#membership = options.membership;
+  }
+
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  get state(): NetworkState {
+    return this.#state;
+  }
+
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get control(): ControlSession | undefined {
+    return this.#control;
+  }
+
+  get shell(): MeshShell | undefined {
+    return this.#running?.shell;
+  }
+
+  get pinger(): Pinger | undefined {
+    return this.#running?.pinger;
+  }
+
+  /** This node's WireGuard public key, base64. */
+  get nodeKey(): string {
+    return encodeBase64(this.#options.crypto.x25519PublicKey(requireBytes(this.#membership.nodePrivateKey)));
+  }
+
+  get interfaceName(): string | null {
+    return this.#running?.device.interfaceName ?? null;
+  }
+
+  isOnline(nodeId: string): boolean {
+    return this.#online.has(nodeId);
+  }
+
+  /** Brings the network up and keeps it so at the next start. Throws why it can't be. */
+  up(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#setEnabled(true);
+      if (this.#running === undefined) await this.#start();
+    });
+  }
+
+  /** Takes the network down; the membership stays. */
+  down(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#setEnabled(false);
+      await this.#stop();
+    });
+  }
+
+  /** For the end of the agent: as it is now, it comes up again. */
+  stop(): Promise<void> {
+    return this.#inTurn(() => this.#stop());
+  }
+
+  /** The host's addresses, links or routes have changed. */
+  handleNetworkChange(): void {
+    if (this.#running === undefined) return;
+    this.#offerCandidates(this.#running);
+    this.#control?.reconnectNow();
+  }
+
+  #inTurn(step: () => Promise<void>): Promise<void> {
+    const run = this.#lifecycle.then(step);
+    this.#lifecycle = run.catch(() => undefined); // the caller gets the error; the next step may go on
+    return run;
+  }
+
+  #setEnabled(enabled: boolean): void {
+    if (this.#membership.enabled === enabled) return;
+    this.#membership = { ...this.#membership, enabled };
+    this.#options.store.save(this.#membership);
+  }
+
+  async #start(): Promise<void> {
+    this.#state = "starting";
+    this.#problem = null;
+    try {
+      const running = await this.#open();
+      this.#running = running;
+      this.#loadCachedMap(running);
+      this.#offerCandidates(running);
+      this.#control = this.#startControl();
+      this.#state = "running";
+    } catch (error) {
+      this.#state = "failed";
+      this.#problem = error instanceof Error ? error.message : String(error);
+      throw error;
+    }
+  }
+
+  async #open(): Promise<Running> {
+    const { network, self } = this.#membership;
+    const { host, crypto, logger } = this.#options;
+    const ranges = [network.ipv4Range, network.ipv6Range];
+    await checkRangeConflict(network.name, ranges, host.ownInterfaces());
+    const nodePrivateKey = requireBytes(this.#membership.nodePrivateKey);
+    const pingIdentifier = randomEchoIdentifier();
+    let shell: MeshShell | undefined;
+    const device = openDevice(
+      {
+        kind: "tun",
+        interfaceName: INTERFACE_NAME,
+        mtuBytes: network.mtuBytes,
+        publicKey: crypto.x25519PublicKey(nodePrivateKey),
+        pingIdentifier,
+      },
+      (events) => shell?.handleEvents(events),
+    );
+    const routes: OverlayRoutes = {
+      interfaceName: device.interfaceName,
+      interfaceIndex: device.interfaceIndex,
+      mtuBytes: network.mtuBytes,
+      ipv4: self.ipv4,
+      ipv6: self.ipv6,
+      ipv4Range: network.ipv4Range,
+      ipv6Range: network.ipv6Range,
+    };
+    try {
+      const link = openLink(device, this.#membership.port);
+      await applyOverlayRoutes(routes);
+      const pinger = new Pinger(pingIdentifier, (nodeId, packet) => shell?.sendInner(nodeId, packet) ?? false);
+      shell = new MeshShell({
+        mesh: this.#createMesh(nodePrivateKey),
+        device,
+        logger,
+        sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
+        onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
+        onDeviceFailed: (message) => this.#handleDeviceFailed(message),
+        onPathChanged: () => this.#saveSoon(),
+      });
+      if (link.port !== this.#membership.port) this.#membership = { ...this.#membership, port: link.port };
+      this.#saveSoon();
+      return { device, link, shell, pinger, routes };
+    } catch (error) {
+      device.close();
+      throw error;
+    }
+  }
+
+  #createMesh(nodePrivateKey: Uint8Array): Mesh {
+    const { network, stretchedSecret, pins } = this.#membership;
+    return new Mesh({
+      networkId: network.id,
+      crypto: this.#options.crypto,
+      random: (sizeBytes) => randomBytes(sizeBytes),
+      nodePrivateKey,
+      stretchedSecret: stretchedSecret === null ? null : requireBytes(stretchedSecret),
+      pins: new Map(Object.entries(pins)),
+      overlayRanges: this.#options.host.overlayRanges(),
+      aeads: [],
+    });
+  }
+
+  async #stop(): Promise<void> {
+    this.#control?.stop();
+    this.#control = undefined;
+    const running = this.#running;
+    if (running !== undefined) {
+      this.#saveNow();
+      this.#running = undefined;
+      running.shell.stop();
+      running.device.close();
+      await removeOverlayRules(running.routes);
+    }
+    clearTimeout(this.#saveTimer);
+    this.#online.clear();
+    this.#state = "down";
+    this.#problem = null;
+  }
+
+  #handleDeviceFailed(message: string): void {
+    this.#options.logger.error({ interface: this.interfaceName }, message);
+    void this.#inTurn(async () => {
+      await this.#stop();
+      this.#state = "failed";
+      this.#problem = `${message}. Bring the network up again with \`asterism up ${this.#membership.network.name}\``;
+    });
+  }
+
+  // Map and signalling
+
+  #loadCachedMap({ shell }: Running): void {
+    const { map, endpoints } = this.#membership;
+    if (map === null) return;
+    shell.run((mesh, time) => {
+      mesh.handleMap(map.peers, time);
+      for (const [nodeId, addresses] of Object.entries(endpoints)) {
+        const remembered = addresses.map((address) => ({
+          kind: "host" as const,
+          address,
+          priority: candidatePriority("host", 0),
+        }));
+        mesh.handleRememberedCandidates(nodeId, remembered, time);
+      }
+    });
+  }
+
+  #startControl(): ControlSession {
+    const { serverUrl, serverFingerprint, nodeId } = this.#membership;
+    const fingerprint = parseFingerprint(serverFingerprint);
+    if (fingerprint === undefined) throw new AsterismError("state-damaged", "the server's fingerprint is malformed");
+    const session = new ControlSession({
+      server: { url: serverUrl, fingerprint },
+      nodeId,
+      sign: (message) => this.#options.crypto.ed25519Sign(this.#options.machine.privateKey, message),
+      logger: this.#options.logger,
+      resumePoint: () => {
+        const { map } = this.#membership;
+        return map === null ? null : { epoch: map.epoch, version: map.version };
+      },
+      onAuthenticated: ({ observedAddress }) => this.#handleAuthenticated(observedAddress),
+      onMessage: (message) => this.#handleServerMessage(message),
+      onRemoved: () => this.#handleRemoved(),
+    });
+    session.start();
+    return session;
+  }
+
+  #handleAuthenticated(observedAddress: string): void {
+    this.#observedAddress = isIP(observedAddress) === 0 ? null : observedAddress;
+    if (this.#running === undefined) return;
+    this.#offerCandidates(this.#running);
+    this.#running.shell.run((mesh, time) => mesh.handleSignallingReady(time));
+  }
+
+  #handleServerMessage(message: ServerMessage): void {
+    const shell = this.#running?.shell;
+    if (shell === undefined) return;
+    switch (message.type) {
+      case "map":
+        this.#handleMap(message);
+        return;
+      case "delta":
+        this.#handleDelta(message);
+        return;
+      case "presence":
+        if (message.full) this.#online.clear();
+        for (const nodeId of message.offline) this.#online.delete(nodeId);
+        for (const nodeId of message.online) this.#online.add(nodeId);
+        return;
+      case "call":
+        shell.run((mesh, time) => mesh.handleCall(message.from, message.sealed, time));
+        return;
+      case "call-failed":
+        this.#options.logger.debug({ nodeId: message.to, reason: message.reason }, "call failed");
+        return;
+      case "error":
+        this.#options.logger.warn({ code: message.code }, message.message);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #handleMap(message: MapMessage): void {
+    const { epoch, version, network, self, peers } = message;
+    this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers } };
+    this.#running?.shell.run((mesh, time) => mesh.handleMap(peers, time));
+    this.#saveSoon();
+  }
+
+  #handleDelta(message: Extract<ServerMessage, { type: "delta" }>): void {
+    const { map } = this.#membership;
+    if (map === null || map.epoch !== message.epoch || map.version !== message.fromVersion) {
+      // A gap: forget the version, so that the next connection brings the whole map.
+      this.#membership = { ...this.#membership, map: null };
+      this.#control?.restart();
+      return;
+    }
+    const gone = new Set([...message.removals, ...message.upserts.map(({ nodeId }) => nodeId)]);
+    const peers = [...map.peers.filter(({ nodeId }) => !gone.has(nodeId)), ...message.upserts];
+    this.#membership = {
+      ...this.#membership,
+      ...(message.network === undefined ? {} : { network: message.network }),
+      ...(message.self === undefined ? {} : { self: pickSelf(message.self) }),
+      map: { epoch: message.epoch, version: message.version, peers },
+    };
+    this.#running?.shell.run((mesh, time) => mesh.handleMapChange(message.upserts, message.removals, time));
+    this.#saveSoon();
+  }
+
+  #handleRemoved(): void {
+    this.#options.logger.warn("this device was removed from the network");
+    void this.#inTurn(async () => {
+      await this.#stop();
+      this.#state = "failed";
+      this.#problem =
+        "this device was removed from the network on the server. Join again with a new key, or forget the network " +
+        `with \`asterism leave ${this.#membership.network.name}\``;
+    });
+  }
+
+  #offerCandidates({ link, shell }: Running): void {
+    const candidates = gatherLocalCandidates({
+      link,
+      hostAddresses: listHostAddresses(this.#options.host.ownInterfaces()),
+      observedAddress: this.#observedAddress,
+      overlayRanges: this.#options.host.overlayRanges(),
+    });
+    shell.run((mesh, time) => mesh.handleLocalCandidates(candidates, time));
+  }
+
+  // What is kept
+
+  #saveSoon(): void {
+    this.#saveTimer ??= setTimeout(() => this.#saveNow(), SAVE_DELAY_MS);
+  }
+
+  #saveNow(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    const mesh = this.#running?.shell.mesh;
+    if (mesh === undefined) return;
+    this.#membership = {
+      ...this.#membership,
+      pins: Object.fromEntries(mesh.roster.pins),
+      endpoints: this.#collectEndpoints(mesh),
+    };
+    this.#options.store.save(this.#membership);
+  }
+
+  /** Remote addresses that direct paths work with now, and those of earlier runs where there is none. */
+  #collectEndpoints(mesh: Mesh): Membership["endpoints"] {
+    const endpoints: Membership["endpoints"] = {};
+    for (const [nodeId, peer] of mesh.peers) {
+      const direct = peer.table.filter(({ relayed }) => !relayed).slice(0, MAX_REMEMBERED_ENDPOINTS);
+      const known = direct.length > 0 ? direct.map(({ remote }) => remote) : this.#membership.endpoints[nodeId];
+      if (known !== undefined) endpoints[nodeId] = known;
+    }
+    return endpoints;
+  }
+}
+
+function pickSelf(self: Membership["self"]): Membership["self"] {
+  const { name, fqdn, ipv4, ipv6 } = self;
+  return { name, fqdn, ipv4, ipv6 };
+}
+
+function requireBytes(base64: string): Uint8Array {
+  const bytes = parseBase64(base64);
+  if (bytes === undefined) throw new AsterismError("state-damaged", "a key in the membership file is malformed");
+  return bytes;
+}
+
+/** The port of the last run, the default one, or any that is free. */
+function openLink(device: EngineDevice, formerPort: number): LinkInfo {
+  const wished = [formerPort, DEFAULT_PORT].filter((port, index, all) => port !== 0 && all.indexOf(port) === index);
+  for (const port of wished) {
+    try {
+      return device.openLink({ port, ipv4: "0.0.0.0", ipv6: "::" });
+    } catch {
+      // taken by another network of this host or another program: the next one
+    }
+  }
+  return device.openLink({ port: 0, ipv4: "0.0.0.0", ipv6: "::" });
+}

@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { ipAddressFromBigInt, ipAddressToBigInt, parseIpAddress } from "@asterism/core/addresses";
+
+interface Route {
+  readonly interfaceName: string;
+  readonly first: bigint;
+  readonly prefixBits: number;
+  readonly metric: number;
+}
+
+/**
+ * The host's main routing table at one moment, read from /proc: which interface leads to an address.
+ * Policy routing and other tables are not considered: this names a link for people, it routes nothing.
+ */
+export class RouteTable {
+  readonly #ipv4: readonly Route[];
+  readonly #ipv6: readonly Route[];
+
+  private constructor(ipv4: readonly Route[], ipv6: readonly Route[]) {
+    this.#ipv4 = ipv4;
+    this.#ipv6 = ipv6;
+  }
+
+  static read(): RouteTable {
+    return new RouteTable(
+      readLines("/proc/net/route").slice(1).flatMap(parseIpv4Route),
+      readLines("/proc/net/ipv6_route").flatMap(parseIpv6Route),
+    );
+  }
+
+  /** Undefined if no route leads there. */
+  interfaceFor(address: string): string | undefined {
+    const bytes = parseIpAddress(address);
+    if (bytes === undefined) return undefined;
+    const bits = bytes.length * 8;
+    const value = ipAddressToBigInt(bytes);
+    let best: Route | undefined;
+    for (const route of bits === 32 ? this.#ipv4 : this.#ipv6) {
+      const shift = BigInt(bits - route.prefixBits);
+      if (value >> shift !== route.first >> shift) continue;
+      if (best === undefined || isBetter(route, best)) best = route;
+    }
+    return best?.interfaceName;
+  }
+}
+
+function isBetter(a: Route, b: Route): boolean {
+  return a.prefixBits === b.prefixBits ? a.metric < b.metric : a.prefixBits > b.prefixBits;
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").trimEnd().split("\n");
+  } catch {
+    return []; // the family is switched off in this kernel
+  }
+}
+
+/** `eth0 0000A8C0 00000000 0001 0 0 100 00FFFFFF …`: numbers in hexadecimal, addresses in host (little-endian) order. */
+function parseIpv4Route(line: string): Route[] {
+  const [interfaceName, destination, , , , , metric, mask] = line.split(/\s+/);
+  if (interfaceName === undefined || destination?.length !== 8 || mask?.length !== 8) return [];
+  const ones = BigInt(`0x${mask}`).toString(2).replaceAll("0", "").length;
+  return [{ interfaceName, first: littleEndian(destination), prefixBits: ones, metric: Number(metric) }];
+}
+
+function littleEndian(hex: string): bigint {
+  return ipAddressToBigInt(ipAddressFromBigInt(BigInt(`0x${hex}`), 4).reverse());
+}
+
+/** `fd00… 40 source prefix next-hop metric refcount use flags interface`; metric and lengths in hexadecimal. */
+function parseIpv6Route(line: string): Route[] {
+  const fields = line.trim().split(/\s+/);
+  const [destination, prefixBits, , , , metric] = fields;
+  const interfaceName = fields[9];
+  if (interfaceName === undefined || interfaceName === "lo" || destination?.length !== 32) return [];
+  return [
+    {
+      interfaceName,
+      first: BigInt(`0x${destination}`),
+      prefixBits: Number.parseInt(prefixBits ?? "0", 16),
+      metric: Number.parseInt(metric ?? "0", 16),
+    },
+  ];
+}

@@ -1,0 +1,116 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
+import { createParser, NetworkInfo, PeerInfo } from "@asterism/core/control";
+import { unwrap } from "@asterism/core/errors";
+import { type Static, Type } from "typebox";
+import { readJsonFile, writeJsonFile } from "./json-file.ts";
+
+const Base64 = Type.String({ maxLength: 1024, pattern: "^[A-Za-z0-9+/]*={0,2}$" });
+
+/** What is kept of one membership: enough to come up without the server. */
+const MembershipFile = Type.Object({
+  version: Type.Literal(1),
+  /** False after `asterism down`. */
+  enabled: Type.Boolean(),
+  serverUrl: Type.String({ maxLength: 512 }),
+  /** SHA-256 of the server's certificate, hex. */
+  serverFingerprint: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+  nodeId: Type.String({ maxLength: 64 }),
+  machineKey: Type.String({ maxLength: 64 }),
+  /** WireGuard private key. */
+  nodePrivateKey: Base64,
+  /** Sequence of the last node record that this machine signed for the network. */
+  recordSequence: Type.Integer({ minimum: 0 }),
+  /** The network passphrase, stretched; null for none. */
+  stretchedSecret: Type.Union([Base64, Type.Null()]),
+  /** UDP port of the last run, so that endpoints that peers remember stay true. */
+  port: Type.Integer({ minimum: 0, maximum: 65_535 }),
+  network: NetworkInfo,
+  self: Type.Object({
+    name: Type.String({ maxLength: 63 }),
+    fqdn: Type.String({ maxLength: 253 }),
+    ipv4: Type.String({ maxLength: 15 }),
+    ipv6: Type.String({ maxLength: 45 }),
+  }),
+  map: Type.Union([
+    Type.Object({
+      epoch: Type.String({ maxLength: 64 }),
+      version: Type.Integer({ minimum: 0 }),
+      peers: Type.Array(PeerInfo, { maxItems: 16_384 }),
+    }),
+    Type.Null(),
+  ]),
+  /** By node id: the machine key seen first, and the highest record sequence. */
+  pins: Type.Record(
+    Type.String({ maxLength: 64 }),
+    Type.Object({ machineKey: Type.String({ maxLength: 64 }), sequence: Type.Integer({ minimum: 0 }) }),
+  ),
+  /** By node id: remote addresses that a direct path last worked with, `address` and `port`. */
+  endpoints: Type.Record(
+    Type.String({ maxLength: 64 }),
+    Type.Array(
+      Type.Object({ address: Type.String({ maxLength: 45 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) }),
+      { maxItems: 8 },
+    ),
+  ),
+});
+
+/** One membership as it is kept on disk; see the schema above for units and meaning. */
+export type Membership = Static<typeof MembershipFile>;
+
+const parseMembership = createParser("membership file", MembershipFile);
+
+export interface LoadedMemberships {
+  readonly memberships: Membership[];
+  /** One sentence per file that could not be read, with where it is kept. */
+  readonly problems: string[];
+}
+
+/** Folder of membership files, one per network, named by the network's id. */
+export class MembershipStore {
+  readonly #folder: string;
+
+  constructor(stateDir: string) {
+    this.#folder = join(stateDir, "networks");
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  }
+
+  load(): LoadedMemberships {
+    const memberships: Membership[] = [];
+    const problems: string[] = [];
+    for (const file of readdirSync(this.#folder).filter((name) => name.endsWith(".json"))) {
+      const content = readJsonFile(join(this.#folder, file), (value) => checkKeys(unwrap(parseMembership(value))));
+      if (content.kind === "value") memberships.push(content.value);
+      if (content.kind === "damaged") {
+        problems.push(
+          `a membership file was damaged (${content.reason}) and is kept as ${content.keptAs}. ` +
+            "Restore it and restart the agent, or join that network again with a new key.",
+        );
+      }
+    }
+    return { memberships, problems };
+  }
+
+  save(membership: Membership): void {
+    writeJsonFile(this.#path(membership.network.id), membership);
+  }
+
+  remove(networkId: string): void {
+    rmSync(this.#path(networkId), { force: true });
+  }
+
+  #path(networkId: string): string {
+    return join(this.#folder, `${networkId}.json`);
+  }
+}
+
+function checkKeys(membership: Membership): Membership {
+  if (parseBase64(membership.nodePrivateKey)?.length !== 32) throw new Error("nodePrivateKey is not 32 bytes");
+  return membership;
+}
+
+/** The form in which keys are kept. */
+export function keyText(bytes: Uint8Array): string {
+  return encodeBase64(bytes);
+}

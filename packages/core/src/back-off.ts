@@ -1,0 +1,15 @@
+import { type RandomBytes, randomUnit } from "./random.ts";
+
+export interface BackOff {
+  readonly firstMs: number;
+  readonly capMs: number;
+}
+
+/**
+ * Delay before attempt number `attempt` (0 is the first repetition): doubles up to the cap, and is spread evenly over
+ * the upper half, so that many who failed together don't come back together.
+ */
+export function backOffDelayMs({ firstMs, capMs }: BackOff, attempt: number, random: RandomBytes): number {
+  const ceilingMs = Math.min(capMs, firstMs * 2 ** Math.min(attempt, 30));
+  return ceilingMs * (0.5 + randomUnit(random) / 2);
+}

@@ -1,0 +1,1 @@
+export { type EchoReply, type EchoRequest, encodeEchoRequest, parseEchoReply } from "./icmp-echo.ts";

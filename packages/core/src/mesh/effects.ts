@@ -1,0 +1,46 @@
+import type { PathAddress } from "../net/index.ts";
+import type { Instant } from "../time.ts";
+
+/** Ciphers of transport data that this implementation knows (design.md §5). */
+export type Aead = "chacha20-poly1305" | "aes-256-gcm";
+
+/** One row of the engine's path table for a peer. */
+export interface MeshPath extends PathAddress {
+  readonly relayed: boolean;
+  readonly weight: number;
+  readonly mtuBytes: number;
+}
+
+export interface MeshSession {
+  readonly localIndex: number;
+  readonly remoteIndex: number;
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  readonly aead: Aead;
+  readonly role: "initiator" | "responder";
+  readonly expiresAt: Instant;
+}
+
+/**
+ * What a mesh wants done, in this order. The shell carries each effect out before it asks for the next: a session is
+ * installed after the path that its first packets take.
+ */
+export type MeshEffect =
+  | { readonly kind: "add-peer"; readonly nodeId: string; readonly allowedIps: readonly string[] }
+  | { readonly kind: "set-allowed-ips"; readonly nodeId: string; readonly allowedIps: readonly string[] }
+  | { readonly kind: "remove-peer"; readonly nodeId: string }
+  | { readonly kind: "set-paths"; readonly nodeId: string; readonly paths: readonly MeshPath[] }
+  | { readonly kind: "install-session"; readonly nodeId: string; readonly session: MeshSession }
+  | { readonly kind: "remove-session"; readonly nodeId: string; readonly localIndex: number }
+  | { readonly kind: "send-keepalive"; readonly nodeId: string }
+  | { readonly kind: "drop-staged"; readonly nodeId: string }
+  | { readonly kind: "send-datagram"; readonly to: PathAddress; readonly bytes: Uint8Array }
+  /** To be forwarded by the server (or another go-between) to the member; base64. */
+  | { readonly kind: "send-call"; readonly nodeId: string; readonly sealed: string }
+  /** Something a person may want to know; a log line. */
+  | {
+      readonly kind: "notice";
+      readonly level: "debug" | "info" | "warn";
+      readonly nodeId: string;
+      readonly text: string;
+    };

@@ -1,0 +1,166 @@
+import type { IpRange } from "../addresses/index.ts";
+import { encodeBase64, parseBase64 } from "../bytes/index.ts";
+import type { Crypto } from "../identity/index.ts";
+import { publicKeyBytes } from "../identity/index.ts";
+import { type PathAddress, pathAddressEquals } from "../net/index.ts";
+import {
+  CallBox,
+  derivePairKeys,
+  type PairKeys,
+  PeerPaths,
+  type PeerPathsEvent,
+  type UsablePath,
+} from "../paths/index.ts";
+import type { RandomBytes } from "../random.ts";
+import { addMs, type Instant, type WallTime } from "../time.ts";
+import type { PeerHandle } from "../wireguard/index.ts";
+import type { Aead, MeshEffect, MeshPath } from "./effects.ts";
+import { passphraseProof } from "./passphrase-proof.ts";
+import type { VerifiedPeer } from "./roster.ts";
+
+/** A handshake message that found no path is worth sending later for as long as its sender waits for the answer. */
+const HELD_MESSAGE_MS = 5_000;
+
+export interface MeshPeerOptions {
+  readonly peer: VerifiedPeer;
+  readonly handle: PeerHandle;
+  readonly crypto: Crypto;
+  readonly random: RandomBytes;
+  readonly nodePrivateKey: Uint8Array;
+  readonly nodePublicKey: Uint8Array;
+  readonly presharedKey: Uint8Array | null;
+  readonly overlayRanges: readonly IpRange[];
+  readonly aead: Aead;
+}
+
+export type CallOutcome =
+  | { readonly kind: "handled" }
+  | { readonly kind: "dropped"; readonly reason: string }
+  | { readonly kind: "passphrase-differs" };
+
+/**
+ * One peer of a mesh: its paths, its calls, and what was said to the engine about them.
+ *
+ * An agent has a path machine. A stock WireGuard client has none: it is reached where its authenticated packets come
+ * from. The same holds for an agent for as long as no path of its is proven (`provisional`).
+ */
+export class MeshPeer {
+  readonly handle: PeerHandle;
+  readonly aead: Aead;
+  readonly paths: PeerPaths | undefined;
+  /** The peer's checks carry this; undefined for a stock client. */
+  readonly checkId: string | undefined;
+  #peer: VerifiedPeer;
+  readonly #calls: CallBox | undefined;
+  readonly #presharedKey: Uint8Array | null;
+  readonly #keys: PairKeys | undefined;
+  #usable: readonly UsablePath[] = [];
+  #provisional: PathAddress | undefined;
+  #held: { readonly bytes: Uint8Array; readonly until: Instant } | undefined;
+  /** What is wrong with this peer, for people; null if nothing is. */
+  problem: string | null = null;
+
+  constructor(options: MeshPeerOptions) {
+    const { peer, crypto, random, presharedKey } = options;
+    this.#peer = peer;
+    this.handle = options.handle;
+    this.aead = options.aead;
+    this.#presharedKey = presharedKey;
+    const keys = peer.kind === "agent" ? pairKeys(options) : null;
+    if (keys === null) return;
+    this.#keys = keys;
+    this.#calls = new CallBox({ keys, crypto, random });
+    this.paths = new PeerPaths({ keys, random, overlayRanges: options.overlayRanges });
+    this.checkId = keys.receiveCheckId;
+  }
+
+  get peer(): VerifiedPeer {
+    return this.#peer;
+  }
+
+  /** The member's facts in the map have changed, its node key has not. */
+  update(peer: VerifiedPeer): void {
+    this.#peer = peer;
+  }
+
+  /** Remote addresses of the engine's path table, best first. */
+  get table(): readonly MeshPath[] {
+    if (this.#usable.length > 0) {
+      return this.#usable.map(({ address, kind, weight }) => ({
+        ...address,
+        relayed: kind === "relayed",
+        weight,
+        mtuBytes: 0,
+      }));
+    }
+    const provisional = this.#provisional;
+    if (provisional === undefined) return [];
+    return [{ ...provisional, relayed: provisional.channel !== null, weight: 1, mtuBytes: 0 }];
+  }
+
+  /** An authenticated packet came from here. True if the engine's table changed. */
+  handleAuthenticated(from: PathAddress, now: Instant): boolean {
+    this.paths?.handleRoamed(from, now);
+    const before = this.#provisional;
+    this.#provisional = from;
+    return this.#usable.length === 0 && (before === undefined || !pathAddressEquals(before, from));
+  }
+
+  /** The path machine has another table. */
+  handlePaths(event: Extract<PeerPathsEvent, { kind: "paths" }>): MeshEffect {
+    this.#usable = event.paths;
+    // Once paths were proven, an old unproven address is no fallback any more.
+    if (event.paths.length > 0) this.#provisional = undefined;
+    return { kind: "set-paths", nodeId: this.#peer.nodeId, paths: this.table };
+  }
+
+  /** Where a handshake message goes: the best path, or all in doubt. Held for a while if there is none. */
+  routeHandshake(bytes: Uint8Array, now: Instant): PathAddress[] {
+    const targets = this.#handshakeTargets();
+    this.#held = targets.length === 0 ? { bytes, until: addMs(now, HELD_MESSAGE_MS) } : undefined;
+    return targets;
+  }
+
+  /** The handshake message that waited for a path, now that there is one. */
+  takeHeld(now: Instant): Uint8Array | undefined {
+    if (this.#held === undefined || this.table.length === 0) return undefined;
+    const { bytes, until } = this.#held;
+    this.#held = undefined;
+    return now < until ? bytes : undefined;
+  }
+
+  #handshakeTargets(): PathAddress[] {
+    const [best] = this.#usable;
+    if (best === undefined) return this.#provisional === undefined ? [] : [this.#provisional];
+    // A responder answers duplicates with the same response (10 s), so doubt costs a packet, not a session.
+    return best.trusted ? [best.address] : this.#usable.map(({ address }) => address);
+  }
+
+  sealCall(event: Extract<PeerPathsEvent, { kind: "call" }>, wall: WallTime): string | undefined {
+    if (this.#calls === undefined || this.#keys === undefined) return undefined;
+    const proof = this.#presharedKey === null ? null : passphraseProof(this.#presharedKey, event.body.callId);
+    return encodeBase64(this.#calls.seal(event.body, proof, wall));
+  }
+
+  openCall(sealed: string, now: Instant, wall: WallTime): CallOutcome {
+    const bytes = parseBase64(sealed);
+    if (this.#calls === undefined || this.paths === undefined)
+      return { kind: "dropped", reason: "call-to-stock-client" };
+    if (bytes === undefined) return { kind: "dropped", reason: "call-malformed" };
+    const opened = this.#calls.open(bytes, wall);
+    if (!opened.ok) return { kind: "dropped", reason: opened.reason };
+    const expected = this.#presharedKey === null ? null : passphraseProof(this.#presharedKey, opened.body.callId);
+    if (opened.passphraseProof !== expected) return { kind: "passphrase-differs" };
+    this.paths.handleCall(opened.body, now);
+    return { kind: "handled" };
+  }
+}
+
+function pairKeys(options: MeshPeerOptions): PairKeys | null {
+  const remotePublicKey = publicKeyBytes(options.peer.nodeKey);
+  return derivePairKeys({
+    sharedSecret: options.crypto.x25519(options.nodePrivateKey, remotePublicKey),
+    localPublicKey: options.nodePublicKey,
+    remotePublicKey,
+  });
+}
