@@ -1,54 +1,89 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { NO_TESTS } from "../report/counts.ts";
 import { readDoctestReport } from "../report/doctest-report.ts";
-import { hasProgram, runCommand } from "./command.ts";
+import { hasProgram, ROOT, runCommand } from "./command.ts";
 import type { GroupOutcome, TestGroup } from "./test-groups.ts";
 import { REPORTS } from "./vitest-run.ts";
 
-const NATIVE = "packages/engine/native";
+const NATIVE = resolve(ROOT, "packages/engine/native");
+const SHORT_FUZZ_SECONDS = 5;
 
-async function missingPrograms(names: readonly string[]): Promise<string[]> {
-  const present = await Promise.all(names.map(hasProgram));
-  return names.filter((_, index) => present[index] !== true);
+/** Debian names the version that ./setup test installs. */
+const CLANGS = ["clang++-14", "clang++"];
+
+/** Skips with a reason when a program is missing; a group that can't be counted is one skipped test. */
+async function obstacle(programs: readonly string[]): Promise<GroupOutcome | undefined> {
+  const present = await Promise.all(programs.map(hasProgram));
+  const missing = programs.filter((_, index) => present[index] !== true);
+  return missing.length === 0 ? undefined : skipped(`${missing.join(" and ")} is not installed`);
 }
 
-/** Skips with a reason when a compiler is missing; one group that can't be counted is one skipped test. */
-async function obstacle(programs: readonly string[]): Promise<GroupOutcome | undefined> {
-  const missing = await missingPrograms(programs);
-  if (missing.length === 0) return undefined;
-  const reason = `${missing.join(" and ")} not installed (./setup test installs what the tests need)`;
+function skipped(why: string): GroupOutcome {
+  const reason = `${why} (./setup test installs what the tests need)`;
   return { kind: "skipped", counts: { ...NO_TESTS, skipped: 1 }, reason };
+}
+
+function make(...args: readonly string[]): ReturnType<typeof runCommand> {
+  const jobs = `-j${availableParallelism()}`;
+  return runCommand({ program: "make", args: ["--silent", jobs, "-C", NATIVE, ...args] }, { echo: true });
 }
 
 async function buildEngine(): Promise<GroupOutcome> {
   const blocked = await obstacle(["g++", "make"]);
   if (blocked !== undefined) return blocked;
-  const result = await runCommand({ program: "make", args: ["--silent", "-C", NATIVE] }, { echo: true });
-  return result.ok
-    ? { kind: "passed", counts: NO_TESTS }
-    : { kind: "failed", counts: NO_TESTS, reason: `the engine does not build: ${result.failure}` };
+  const built = await make();
+  if (built.ok) return { kind: "passed", counts: NO_TESTS };
+  return { kind: "failed", counts: NO_TESTS, reason: `the engine does not build: ${built.failure}` };
 }
 
-/** The engine's own tests in one build with sanitizers; counts come from doctest's XML report. */
+/** The engine's own tests in a build with sanitizers; the counts come from doctest's XML report. */
 async function runSanitized(sanitizers: string): Promise<GroupOutcome> {
   const blocked = await obstacle(["g++", "make"]);
   if (blocked !== undefined) return blocked;
-  const report = resolve(REPORTS, `native-${sanitizers.replace(",", "-")}.xml`);
+  if (!existsSync("/usr/include/doctest")) return skipped("doctest-dev is not installed");
+  const variant = sanitizers.replace(",", "-");
+  const program = resolve(NATIVE, `build/test-${variant}/engine-test`);
+  const built = await make(program, `SANITIZE=${sanitizers}`);
+  if (!built.ok) return { kind: "failed", counts: NO_TESTS, reason: `the tests do not build: ${built.failure}` };
+
+  const report = resolve(REPORTS, `engine-${variant}.xml`);
   mkdirSync(REPORTS, { recursive: true });
   rmSync(report, { force: true });
-  const args = ["--silent", "-C", NATIVE, "test", `SANITIZE=${sanitizers}`, `REPORT=${report}`];
-  const result = await runCommand({ program: "make", args }, { echo: true });
-  const counts = readDoctestReport(report);
-  if (counts === undefined) return { kind: "failed", counts: NO_TESTS, reason: `no report; ${result.failure}` };
-  if (result.ok && counts.failed === 0) return { kind: "passed", counts };
-  return { kind: "failed", counts, reason: result.failure };
+  const env = { TSAN_OPTIONS: "halt_on_error=1" };
+  const run = await runCommand({ program, args: ["--reporters=xml", `--out=${report}`], env }, { echo: true });
+  const counts = readDoctestReport(report) ?? NO_TESTS;
+  if (run.ok && counts.passed > 0) return { kind: "passed", counts };
+  // The XML report holds the details for machines; people get them from a second run.
+  await runCommand({ program, args: ["--no-colors"], env }, { echo: true });
+  return { kind: "failed", counts, reason: run.failure || "no test ran" };
+}
+
+/** Runs every fuzzer for the given time. Fuzzing counts no tests: it passes or it finds something. */
+export async function runFuzzers(secondsEach: number): Promise<GroupOutcome> {
+  if (
+    !existsSync(resolve(NATIVE, "fuzz")) ||
+    !readdirSync(resolve(NATIVE, "fuzz")).some((name) => name.endsWith(".cc"))
+  ) {
+    return skipped("there are no fuzz targets");
+  }
+  const clangs = await Promise.all(CLANGS.map(hasProgram));
+  const clang = CLANGS.find((_, index) => clangs[index] === true);
+  if (clang === undefined) return skipped(`${CLANGS[0]} is not installed`);
+  const run = await make("fuzz", `FUZZ_SECONDS=${secondsEach}`, `CLANG=${clang}`);
+  const executions = [...run.output.matchAll(/stat::number_of_executed_units:\s+(\d+)/g)];
+  const total = executions.reduce((sum, match) => sum + Number(match[1]), 0);
+  console.log(`${executions.length} fuzzers, ${total} executions`);
+  if (run.ok && total > 0) return { kind: "passed", counts: NO_TESTS };
+  return { kind: "failed", counts: NO_TESTS, reason: run.failure || "nothing was executed" };
 }
 
 export function nativeGroups(): TestGroup[] {
   return [
     { name: "packet engine: build", run: buildEngine },
-    { name: "packet engine: ASan, UBSan", run: () => runSanitized("address,undefined") },
+    { name: "packet engine: ASan and UBSan", run: () => runSanitized("address,undefined") },
     { name: "packet engine: TSan", run: () => runSanitized("thread") },
+    { name: "packet engine: short fuzzing", run: () => runFuzzers(SHORT_FUZZ_SECONDS) },
   ];
 }
