@@ -1,6 +1,6 @@
 /** `npm run lab:clean`: removes namespaces, processes and folders of labs whose process is gone. */
-import { whyLabCannotRun } from "./net/lab-error.ts";
-import { sweepLeftovers } from "./net/namespace.ts";
+import { whyLabCannotRun } from "../net/lab-error.ts";
+import { sweepLeftovers } from "../net/namespace.ts";
 
 const reason = whyLabCannotRun();
 if (reason !== undefined) {

@@ -1,0 +1,31 @@
+/** `npm run demo`: shows Asterism between machines made of network namespaces, and cleans up. */
+import { whyLabCannotRun } from "../net/lab-error.ts";
+import { whyProductCannotRun } from "../product/asterism-command.ts";
+import { Stage } from "./stage.ts";
+import { threeHosts } from "./three-hosts.ts";
+
+const STORIES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = { "three-hosts": threeHosts };
+
+async function main(name: string): Promise<number> {
+  const story = STORIES[name];
+  if (story === undefined) {
+    console.error(`no demo '${name}'; there is: ${Object.keys(STORIES).join(", ")}`);
+    return 2;
+  }
+  const reason = whyLabCannotRun() ?? whyProductCannotRun();
+  if (reason !== undefined) {
+    console.error(`the demo cannot run here: ${reason}`);
+    return 1;
+  }
+  const startedAt = performance.now();
+  try {
+    await story(new Stage((text) => process.stdout.write(text)));
+  } catch (error: unknown) {
+    console.error(`\nthe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+  console.log(`\nDone in ${((performance.now() - startedAt) / 1e3).toFixed(1)} s; everything is cleaned up.`);
+  return 0;
+}
+
+process.exitCode = await main(process.argv[2] ?? "three-hosts");
