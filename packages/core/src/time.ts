@@ -20,3 +20,9 @@ export function earliest(a: Instant | undefined, b: Instant | undefined): Instan
   if (b === undefined) return a;
   return a < b ? a : b;
 }
+
+/** Both kinds of time, read at one moment; for machines that write wall time into what they send. */
+export interface ClockReading {
+  readonly now: Instant;
+  readonly wall: WallTime;
+}
