@@ -7,7 +7,7 @@
  *
  * Misuse (unknown peer, closed device, wrong length) throws `EngineError`; it never crashes.
  */
-import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
+import type { LinkId, PathAddress } from "@asterism/core/net";
 import type { Instant } from "@asterism/core/time";
 
 /** Dense number the engine gives a peer; reused only after `removePeer`. */

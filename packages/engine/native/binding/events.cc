@@ -1,0 +1,128 @@
+#include "events.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+
+#include "base/clock.h"
+
+namespace asterism::binding {
+namespace {
+
+/** Sets properties of one object. Failures leave the property out: the environment is ending then. */
+class Object {
+ public:
+  explicit Object(napi_env env) : env_(env) { napi_create_object(env, &value_); }
+  napi_value value() const { return value_; }
+
+  void set(const char* name, napi_value value) { napi_set_named_property(env_, value_, name, value); }
+  void text(const char* name, const char* text) {
+    napi_value value;
+    napi_create_string_utf8(env_, text, NAPI_AUTO_LENGTH, &value);
+    set(name, value);
+  }
+  void number(const char* name, double number) {
+    napi_value value;
+    napi_create_double(env_, number, &value);
+    set(name, value);
+  }
+  void null(const char* name) {
+    napi_value value;
+    napi_get_null(env_, &value);
+    set(name, value);
+  }
+  void bytes(const char* name, const std::vector<uint8_t>& bytes) {
+    void* data = nullptr;
+    napi_value buffer, array;
+    if (napi_create_arraybuffer(env_, bytes.size(), &data, &buffer) != napi_ok) return;
+    if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
+    napi_create_typedarray(env_, napi_uint8_array, bytes.size(), buffer, 0, &array);
+    set(name, array);
+  }
+
+ private:
+  napi_env env_;
+  napi_value value_ = nullptr;
+};
+
+napi_value path_address(napi_env env, const PathAddress& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const UdpAddress& remote = address.remote;
+  if (remote.is_v6()) {
+    inet_ntop(AF_INET6, &remote.v6.sin6_addr, text, sizeof text);
+  } else {
+    inet_ntop(AF_INET, &remote.v4.sin_addr, text, sizeof text);
+  }
+  Object udp(env);
+  udp.text("address", text);
+  udp.number("port", ntohs(remote.is_v6() ? remote.v6.sin6_port : remote.v4.sin_port));
+  Object path(env);
+  path.number("linkId", address.link);
+  path.set("remote", udp.value());
+  if (address.channel == 0) {
+    path.null("channel");
+  } else {
+    path.number("channel", address.channel);
+  }
+  return path.value();
+}
+
+napi_value event_object(napi_env env, const Event& event) {
+  Object object(env);
+  switch (event.kind) {
+    case EventKind::datagram:
+      object.text("kind", "datagram");
+      object.text("protocol", event.stun ? "stun" : "wireguard");
+      object.set("from", path_address(env, event.from));
+      object.bytes("bytes", event.bytes);
+      break;
+    case EventKind::session_needed:
+      object.text("kind", "session-needed");
+      object.number("peerId", event.peer);
+      break;
+    case EventKind::session_confirmed:
+      object.text("kind", "session-confirmed");
+      object.number("peerId", event.peer);
+      object.number("localIndex", event.local_index);
+      break;
+    case EventKind::roamed:
+      object.text("kind", "roamed");
+      object.number("peerId", event.peer);
+      object.set("from", path_address(env, event.from));
+      break;
+    case EventKind::inner:
+      object.text("kind", "inner");
+      object.number("peerId", event.peer);
+      object.set("from", path_address(env, event.from));
+      object.bytes("bytes", event.bytes);
+      object.number("receivedAt", static_cast<double>(event.at_ns) / NS_PER_MS);
+      break;
+    case EventKind::path_mtu:
+      object.text("kind", "path-mtu");
+      object.set("to", path_address(env, event.from));
+      object.number("mtuBytes", event.mtu_bytes);
+      break;
+    case EventKind::failed:
+      object.text("kind", "failed");
+      object.text("message", event.message.c_str());
+      break;
+  }
+  return object.value();
+}
+
+}  // namespace
+
+napi_value to_javascript(napi_env env, const std::vector<Event>& events) {
+  napi_value array;
+  if (napi_create_array_with_length(env, events.size(), &array) != napi_ok) return nullptr;
+  for (uint32_t i = 0; i < events.size(); i++) {
+    // A scope per event keeps a long batch from piling up handles.
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    napi_set_element(env, array, i, event_object(env, events[i]));
+    napi_close_handle_scope(env, scope);
+  }
+  return array;
+}
+
+}  // namespace asterism::binding

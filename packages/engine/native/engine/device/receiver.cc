@@ -1,0 +1,251 @@
+#include "device/receiver.h"
+
+#include <linux/udp.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "device/sessions.h"
+#include "packet/ip.h"
+
+namespace asterism {
+
+void TunSink::write_packet(uint8_t* frame, size_t len) {
+  if (::write(state_.tun.fd(), frame, len) >= 0) return;
+  state_.counters->drop(errno == EIO ? Drop::interface_down : Drop::interface_refused);
+}
+
+bool TokenBucket::take(uint64_t now) {
+  const uint64_t earliest = now > burst_ * interval_ns_ ? now - burst_ * interval_ns_ : 0;
+  const uint64_t used_until = std::max(full_at_, earliest) + interval_ns_;
+  if (used_until > now) return false;
+  full_at_ = used_until;
+  return true;
+}
+
+Receiver::Receiver(DeviceState& state)
+    : state_(state), memory_(BATCH * BUFFER_BYTES), sink_(state), coalescer_(sink_, state.tun.uso()) {
+  for (unsigned i = 0; i < BATCH; i++) {
+    vectors_[i] = {memory_.data() + i * BUFFER_BYTES + HEADROOM_BYTES, 65536};
+    msghdr& header = messages_[i].msg_hdr;
+    header.msg_name = &addresses_[i];
+    header.msg_iov = &vectors_[i];
+    header.msg_iovlen = 1;
+    header.msg_control = &controls_[i];
+  }
+}
+
+void Receiver::receive(Link& link, bool v6) {
+  for (mmsghdr& message : messages_) {
+    message.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
+    message.msg_hdr.msg_controllen = sizeof(Control);
+    message.msg_hdr.msg_flags = 0;
+  }
+  const int got = recvmmsg(link.fd(v6), messages_.data(), BATCH, MSG_DONTWAIT, nullptr);
+  if (got <= 0) return;
+  now_ = now_ns();
+  for (int i = 0; i < got; i++) {
+    if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+      drop(Drop::malformed_datagram);
+      continue;
+    }
+    set_source(link.id, addresses_[i]);
+    handle_message(messages_[i].msg_hdr, static_cast<uint8_t*>(vectors_[i].iov_base), messages_[i].msg_len);
+  }
+  end_run();
+  coalescer_.flush();
+}
+
+void Receiver::set_source(LinkId link, const UdpAddress& remote) {
+  if (from_.link == link && from_.remote == remote) return;
+  end_run();
+  from_.link = link;
+  from_.remote = remote;
+}
+
+void Receiver::handle_message(msghdr& message, uint8_t* data, size_t len) {
+  size_t segment = len;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != IPPROTO_UDP || header->cmsg_type != UDP_GRO) continue;
+    int size = 0;
+    std::memcpy(&size, CMSG_DATA(header), sizeof size);
+    if (size > 0) segment = static_cast<size_t>(size);
+  }
+  if (len == 0) drop(Drop::unknown_datagram);
+  for (size_t at = 0; at < len; at += segment) {
+    const Datagram datagram = demultiplex(data + at, std::min(segment, len - at));
+    if (datagram.channel != from_.channel) {
+      end_run();
+      from_.channel = datagram.channel;
+    }
+    handle_datagram(datagram);
+  }
+}
+
+void Receiver::handle_datagram(const Datagram& datagram) {
+  switch (datagram.kind) {
+    case DatagramKind::transport:
+      handle_transport(datagram);
+      break;
+    case DatagramKind::handshake:
+    case DatagramKind::cookie_reply:
+    case DatagramKind::stun:
+      handle_control(datagram);
+      break;
+    case DatagramKind::malformed:
+      drop(Drop::malformed_datagram);
+      break;
+    case DatagramKind::unknown:
+      drop(Drop::unknown_datagram);
+      break;
+  }
+}
+
+void Receiver::handle_control(const Datagram& datagram) {
+  const bool stun = datagram.kind == DatagramKind::stun;
+  if (datagram.kind == DatagramKind::handshake && !state_.mac1.verify(datagram.data, datagram.len)) {
+    return drop(Drop::bad_mac1);
+  }
+  TokenBucket& tokens = stun                                              ? stun_tokens_
+                        : datagram.kind == DatagramKind::cookie_reply ? cookie_tokens_
+                                                                          : handshake_tokens_;
+  if (!tokens.take(now_)) return drop(Drop::rate_limited);
+  Event event{.kind = EventKind::datagram, .stun = stun};
+  event.from = from_;
+  event.bytes.assign(datagram.data, datagram.data + datagram.len);
+  state_.post(std::move(event));
+}
+
+void Receiver::handle_transport(const Datagram& datagram) {
+  Session* session = state_.sessions.find(load_le32(datagram.data + 4));
+  if (session == nullptr) return drop(Drop::unknown_index);
+  const uint64_t counter = load_le64(datagram.data + 8);
+  if (now_ >= session->expires_at_ns || counter >= REJECT_AFTER_MESSAGES) return drop(Drop::session_expired);
+  if (!session->replay.accepts(counter)) return drop(Drop::replayed);
+  const size_t len = datagram.len - TRANSPORT_OVERHEAD_BYTES;
+  uint8_t* sealed = datagram.data + TRANSPORT_HEADER_BYTES;
+  uint8_t* packet = coalescer_.place(len);
+  if (!session->receive.open(RECEIVE_READER, counter, sealed, len, packet)) {
+    coalescer_.abandon();
+    return drop(Drop::auth_failed);
+  }
+  session->replay.commit(counter);
+  if (session->unconfirmed.load(std::memory_order_relaxed)) confirm(*session);
+  Peer& peer = *session->peer;
+  count(peer, datagram.len, len > 0);
+  size_t inner_len = 0;
+  if (len > 0 && accept_inner(peer, packet, len, inner_len)) {
+    coalescer_.commit(inner_len);
+  } else {
+    coalescer_.abandon();
+  }
+}
+
+bool Receiver::accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len) {
+  if (packet[0] >> 4 == 0) {
+    pass_up_inner(peer, packet, len);
+    return false;
+  }
+  inner_len = ip_packet_len(packet, len);
+  if (inner_len == 0) return drop(Drop::inner_malformed), false;
+  if (!source_allowed(peer, packet)) return drop(Drop::source_not_allowed), false;
+  if (is_echo_reply(packet, inner_len, state_.ping_identifier)) {
+    pass_up_inner(peer, packet, inner_len);
+    return false;
+  }
+  return true;
+}
+
+bool Receiver::source_allowed(const Peer& peer, const uint8_t* packet) {
+  const bool v4 = packet[0] >> 4 == 4;
+  const uint8_t* source = ip_source(packet);
+  const size_t size = v4 ? 4 : 16;
+  const uint32_t version = state_.allowed_ips.version();
+  if (allowed_.peer == &peer && allowed_.version == version && allowed_.first_byte >> 4 == packet[0] >> 4 &&
+      std::memcmp(allowed_.address, source, size) == 0) {
+    return true;
+  }
+  const Peer* owner = v4 ? state_.allowed_ips.lookup_v4(source) : state_.allowed_ips.lookup_v6(source);
+  if (owner != &peer) return false;
+  allowed_.peer = &peer;
+  allowed_.version = version;
+  allowed_.first_byte = packet[0];
+  std::memcpy(allowed_.address, source, size);
+  return true;
+}
+
+void Receiver::pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len) {
+  Event event{.kind = EventKind::inner, .peer = peer.id, .peer_generation = peer.generation, .at_ns = now_};
+  event.from = from_;
+  event.bytes.assign(packet, packet + len);
+  state_.post(std::move(event));
+}
+
+void Receiver::confirm(Session& session) {
+  Peer& peer = *session.peer;
+  if (!promote_next(state_, peer, &session)) return;
+  Event event{.kind = EventKind::session_confirmed, .peer = peer.id, .peer_generation = peer.generation};
+  event.local_index = session.local_index;
+  state_.post(std::move(event));
+  state_.inbox.push({.kind = CommandKind::flush_staged, .peer_id = peer.id, .peer_generation = peer.generation});
+}
+
+void Receiver::count(Peer& peer, size_t bytes, bool data) {
+  if (run_.peer != &peer) {
+    end_run();
+    run_.peer = &peer;
+    const PathTable* paths = peer.paths.load(std::memory_order_acquire);
+    const Path* path = paths == nullptr ? nullptr : paths->find(from_);
+    if (path == nullptr) note_roaming(peer, paths);
+    run_.slot = path == nullptr ? MAX_PATHS : path->slot;
+    run_.relayed = path == nullptr ? from_.channel != 0 : path->relayed;
+  }
+  run_.packets++;
+  run_.bytes += bytes;
+  run_.data |= data;
+}
+
+void Receiver::end_run() {
+  if (run_.peer == nullptr) return;
+  PeerCounters& counters = *run_.peer->counters;
+  add(counters.rx_packets, run_.packets);
+  add(counters.rx_bytes, run_.bytes);
+  if (run_.relayed) add(counters.rx_relayed_packets, run_.packets);
+  set(counters.last_received_at, now_);
+  if (get(counters.first_unanswered_sent_at) != 0) set(counters.first_unanswered_sent_at, 0);
+  if (run_.data) {
+    set(counters.last_data_received_at, now_);
+    if (get(counters.first_unacknowledged_received_at) == 0) set(counters.first_unacknowledged_received_at, now_);
+  }
+  if (run_.slot < MAX_PATHS) {
+    PathCounters& path = counters.paths[run_.slot];
+    add(path.rx_packets, run_.packets);
+    add(path.rx_bytes, run_.bytes);
+    set(path.last_received_at, now_);
+  }
+  run_ = {};
+}
+
+void Receiver::note_roaming(Peer& peer, const PathTable* paths) {
+  auto& rx = peer.rx;
+  const uint64_t version = paths == nullptr ? 0 : paths->version;
+  if (rx.roamed_version != version) {
+    rx.roamed_version = version;
+    rx.roamed_count = 0;
+  }
+  const unsigned known = std::min<unsigned>(rx.roamed_count, rx.roamed.size());
+  for (unsigned i = 0; i < known; i++) {
+    if (rx.roamed[i] == from_) return;
+  }
+  rx.roamed[rx.roamed_count++ % rx.roamed.size()] = from_;
+  Event event{.kind = EventKind::roamed, .peer = peer.id, .peer_generation = peer.generation};
+  event.from = from_;
+  state_.post(std::move(event));
+}
+
+}  // namespace asterism

@@ -1,0 +1,104 @@
+// From the peers to the host: receives, opens, checks, coalesces and writes to the TUN; hands control
+// datagrams up. Runs on the receive thread alone.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+
+#include "base/buffer.h"
+#include "device/shared.h"
+#include "packet/coalesce.h"
+#include "wire/demux.h"
+
+namespace asterism {
+
+/** Writes finished packets to the host. */
+class TunSink final : public PacketSink {
+ public:
+  explicit TunSink(DeviceState& state) : state_(state) {}
+  void write_packet(uint8_t* frame, size_t len) override;
+
+ private:
+  DeviceState& state_;
+};
+
+/** Lets `ratePerSecond` events pass on average, `burst` at once. */
+class TokenBucket {
+ public:
+  TokenBucket(uint64_t rate_per_second, uint64_t burst) : interval_ns_(1'000'000'000 / rate_per_second), burst_(burst) {}
+  bool take(uint64_t now);
+
+ private:
+  uint64_t interval_ns_;
+  uint64_t burst_;
+  uint64_t full_at_ = 0;
+};
+
+class Receiver {
+ public:
+  explicit Receiver(DeviceState& state);
+
+  /** Takes one batch from the socket; the host has everything of it when this returns. */
+  void receive(Link& link, bool v6);
+
+ private:
+  static constexpr unsigned BATCH = 16;
+  static constexpr size_t HEADROOM_BYTES = 128;
+  static constexpr size_t BUFFER_BYTES = 66 * 1024;
+
+  /** One stretch of packets of one peer and path, counted together. */
+  struct Run {
+    Peer* peer = nullptr;
+    unsigned slot = MAX_PATHS;
+    bool relayed = false;
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
+    bool data = false;
+  };
+
+  void set_source(LinkId link, const UdpAddress& remote);
+  void handle_message(msghdr& message, uint8_t* data, size_t len);
+  void handle_datagram(const Datagram& datagram);
+  void handle_transport(const Datagram& datagram);
+  void handle_control(const Datagram& datagram);
+  /** True if a whole packet at `packet` is for the host. */
+  bool accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len);
+  bool source_allowed(const Peer& peer, const uint8_t* packet);
+  void pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len);
+  void confirm(Session& session);
+  void count(Peer& peer, size_t bytes, bool data);
+  void end_run();
+  void note_roaming(Peer& peer, const PathTable* paths);
+  void drop(Drop reason) { state_.counters->drop(reason); }
+
+  DeviceState& state_;
+  PageBuffer memory_;
+  std::array<mmsghdr, BATCH> messages_{};
+  std::array<iovec, BATCH> vectors_{};
+  std::array<UdpAddress, BATCH> addresses_{};
+  struct alignas(cmsghdr) Control {
+    char bytes[64];
+  };
+  std::array<Control, BATCH> controls_{};
+  TunSink sink_;
+  Coalescer coalescer_;
+  TokenBucket handshake_tokens_{2000, 1000};
+  TokenBucket cookie_tokens_{200, 100};
+  TokenBucket stun_tokens_{5000, 2500};
+
+  // The batch at hand.
+  uint64_t now_ = 0;
+  PathAddress from_;
+  Run run_;
+  /** Last source that was found allowed; valid while the table's version is the same. */
+  struct {
+    const Peer* peer = nullptr;
+    uint32_t version = 0;
+    uint8_t first_byte = 0;
+    uint8_t address[16]{};
+  } allowed_;
+};
+
+}  // namespace asterism

@@ -1,0 +1,192 @@
+#include "device/send_groups.h"
+
+#include <linux/udp.h>
+#include <poll.h>
+
+#include <cerrno>
+
+#include "base/clock.h"
+
+namespace asterism {
+namespace {
+
+/** How long a full socket buffer may hold up the send thread before the group is dropped. */
+constexpr int SEND_WAIT_MS = 10;
+/** At most one path-mtu event per address in this time. */
+constexpr uint64_t OVERSIZE_REPORT_NS = NS_PER_SECOND;
+
+}  // namespace
+
+SendGroups::SendGroups(DeviceState& state) : state_(state), memory_(GROUPS * GROUP_BYTES) {
+  for (unsigned i = 0; i < GROUPS; i++) groups_[i].data = memory_.data() + i * GROUP_BYTES + HEADROOM_BYTES;
+}
+
+uint8_t* SendGroups::room(Peer& peer, const Path& path, size_t len) {
+  uint8_t& open_group = peer.tx.open_group[path.slot];
+  if (open_group != 0 && !fits(groups_[open_group - 1], path, len)) send(open_group - 1u);
+  if (open_group == 0) open(free_group(), peer, path, len);
+  room_group_ = open_group - 1u;
+  return groups_[room_group_].data + groups_[room_group_].len;
+}
+
+bool SendGroups::fits(const Group& group, const Path& path, size_t len) const {
+  return !group.ended && len <= group.segment_len && group.segments < group.max_segments &&
+         group.len + len <= group.max_payload && group.path.to == path.to;
+}
+
+void SendGroups::open(unsigned index, Peer& peer, const Path& path, size_t len) {
+  Group& group = groups_[index];
+  const Link* link = state_.links.find(path.to.link);
+  // A datagram that is known not to pass in one piece goes alone: the kernel fragments it, but never a group.
+  const bool oversize = path.mtu_bytes != 0 && len > path.mtu_bytes;
+  group.len = 0;
+  group.segment_len = len;
+  group.segments = 0;
+  group.ended = group.data_sent = false;
+  group.opened = ++clock_;
+  group.counted_bytes = 0;
+  group.max_segments = link == nullptr || oversize ? 1 : link->max_segments();
+  group.max_payload = path.to.remote.is_v6() ? MAX_PAYLOAD_V6 : MAX_PAYLOAD_V4;
+  group.peer = &peer;
+  group.path = path;
+  peer.tx.open_group[path.slot] = static_cast<uint8_t>(index + 1);
+  open_count_++;
+}
+
+void SendGroups::added(size_t len, size_t bytes, bool data) {
+  Group& group = groups_[room_group_];
+  group.len += len;
+  group.segments++;
+  group.counted_bytes += bytes;
+  group.data_sent |= data;
+  if (len < group.segment_len) group.ended = true;
+  const bool full = group.segments >= group.max_segments || group.len + group.segment_len > group.max_payload;
+  if (group.ended || full) send(room_group_);
+}
+
+unsigned SendGroups::free_group() {
+  unsigned oldest = 0;
+  for (unsigned i = 0; i < GROUPS; i++) {
+    if (groups_[i].peer == nullptr) return i;
+    if (groups_[i].opened < groups_[oldest].opened) oldest = i;
+  }
+  send(oldest);
+  return oldest;
+}
+
+void SendGroups::flush() {
+  for (unsigned i = 0; open_count_ > 0 && i < GROUPS; i++) {
+    if (groups_[i].peer != nullptr) send(i);
+  }
+}
+
+void SendGroups::send(unsigned index) {
+  Group& group = groups_[index];
+  group.peer->tx.open_group[group.path.slot] = 0;
+  open_count_--;
+  if (group.segments > 0) {
+    Link* link = state_.links.find(group.path.to.link);
+    const int fd = link == nullptr ? -1 : link->fd(group.path.to.remote.is_v6());
+    int error = 0;
+    if (fd < 0) {
+      state_.counters->drop(Drop::no_link, group.segments);
+    } else if (send_message(*link, fd, group, group.data, group.len, group.segment_len, error)) {
+      count(group);
+    } else if (group.segments > 1 && (error == EMSGSIZE || error == EINVAL || error == EIO)) {
+      // EMSGSIZE: the path takes less. EINVAL: an older kernel with 64 segments. EIO: no checksum offload.
+      if (error == EMSGSIZE) report_oversize(*link, group);
+      if (error == EINVAL) link->limit_segments(link->max_segments() > 64 ? 64 : 1);
+      if (error == EIO) link->limit_segments(1);
+      send_singly(*link, fd, group);
+    } else if (error == EMSGSIZE) {
+      report_oversize(*link, group);
+      state_.counters->drop(Drop::path_mtu, group.segments);
+    } else {
+      state_.counters->drop(error == EAGAIN ? Drop::send_buffer_full : Drop::send_refused, group.segments);
+    }
+  }
+  group.peer = nullptr;
+}
+
+void SendGroups::send_singly(const Link& link, int fd, const Group& group) {
+  unsigned sent = 0;
+  for (size_t at = 0; at < group.len; at += group.segment_len) {
+    const size_t len = std::min(group.segment_len, group.len - at);
+    int error = 0;
+    if (send_message(link, fd, group, group.data + at, len, len, error)) {
+      sent++;
+    } else {
+      state_.counters->drop(error == EMSGSIZE ? Drop::path_mtu
+                            : error == EAGAIN ? Drop::send_buffer_full
+                                              : Drop::send_refused);
+    }
+  }
+  if (sent > 0) count(group);
+}
+
+bool SendGroups::send_message(const Link&, int fd, const Group& group, const uint8_t* data, size_t len,
+                              size_t segment_len, int& error) {
+  iovec vector{const_cast<uint8_t*>(data), len};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr*>(group.path.to.remote.data());
+  message.msg_namelen = group.path.to.remote.len();
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  if (len > segment_len) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    const auto size = static_cast<uint16_t>(segment_len);
+    std::memcpy(CMSG_DATA(header), &size, sizeof size);
+  }
+  for (int attempt = 0; attempt < 3; attempt++) {
+    if (sendmsg(fd, &message, 0) >= 0) return true;
+    error = errno;
+    if (error == EAGAIN || error == ENOBUFS) {
+      pollfd writable{fd, POLLOUT, 0};
+      poll(&writable, 1, SEND_WAIT_MS);
+    } else if (error != EINTR && error != ECONNREFUSED) {
+      // ECONNREFUSED belongs to an earlier datagram.
+      return false;
+    }
+  }
+  return false;
+}
+
+void SendGroups::count(const Group& group) {
+  const uint64_t now = now_ns();
+  PeerCounters& counters = *group.peer->counters;
+  PathCounters& path = counters.paths[group.path.slot];
+  add(counters.tx_packets, group.segments);
+  add(counters.tx_bytes, group.counted_bytes);
+  if (group.path.relayed) add(counters.tx_relayed_packets, group.segments);
+  add(path.tx_packets, group.segments);
+  add(path.tx_bytes, group.counted_bytes);
+  set(counters.last_sent_at, now);
+  if (group.data_sent) {
+    set(counters.last_data_sent_at, now);
+    if (get(counters.first_unanswered_sent_at) == 0) set(counters.first_unanswered_sent_at, now);
+  }
+  if (get(counters.first_unacknowledged_received_at) != 0) set(counters.first_unacknowledged_received_at, 0);
+}
+
+void SendGroups::report_oversize(const Link& link, const Group& group) {
+  const uint64_t now = now_ns();
+  for (Oversize& entry : oversize_) {
+    if (entry.to == group.path.to && entry.reported_at != 0) {
+      if (now - entry.reported_at < OVERSIZE_REPORT_NS) return;
+      entry.reported_at = 0;
+    }
+  }
+  oversize_[oversize_next_++ % oversize_.size()] = {group.path.to, now};
+  Event event{.kind = EventKind::path_mtu};
+  event.from = group.path.to;
+  event.mtu_bytes = link.path_mtu(group.path.to.remote);
+  state_.post(std::move(event));
+}
+
+}  // namespace asterism

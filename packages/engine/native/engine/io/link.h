@@ -1,0 +1,58 @@
+// One local uplink: a UDP socket per family, both on one port.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "tables/path.h"
+
+namespace asterism {
+
+struct LinkOptions {
+  uint16_t port = 0;
+  /** Numeric local address, empty for no socket of the family. */
+  std::string ipv4;
+  std::string ipv6;
+  std::string bind_interface;
+  uint32_t mark = 0;
+};
+
+class Link {
+ public:
+  Status open(const LinkOptions& options, int& error, const char*& what);
+
+  /** Socket of the family, -1 if the link has none. */
+  int fd(bool v6) const { return v6 ? v6_.get() : v4_.get(); }
+  uint16_t port() const { return port_; }
+  bool gro() const { return gro_; }
+
+  /** Segments per UDP_SEGMENT datagram that the kernel takes; 1 means no segmentation offload. */
+  unsigned max_segments() const { return max_segments_.load(std::memory_order_relaxed); }
+  void limit_segments(unsigned segments) { max_segments_.store(segments, std::memory_order_relaxed); }
+
+  /** Largest UDP payload that the kernel sends to `remote` in one piece just now, 0 if it doesn't say. */
+  uint32_t path_mtu(const UdpAddress& remote) const;
+  /** Adds the scope that a link-local destination needs. */
+  void complete_scope(UdpAddress& remote) const;
+
+  LinkId id = 0;
+
+ private:
+  Status open_pair(const LinkOptions& options, uint16_t port, int& error, const char*& what);
+  bool open_socket(UniqueFd& fd, int family, const LinkOptions& options, uint16_t port, const char*& what);
+  bool configure(int fd, const LinkOptions& options, const char*& what) const;
+
+  UniqueFd v4_;
+  UniqueFd v6_;
+  uint16_t port_ = 0;
+  uint32_t interface_index_ = 0;
+  std::string bind_interface_;
+  uint32_t mark_ = 0;
+  bool gro_ = false;
+  std::atomic<unsigned> max_segments_{1};
+};
+
+}  // namespace asterism

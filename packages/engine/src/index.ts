@@ -1,0 +1,17 @@
+export type {
+  Aead,
+  DeviceOptions,
+  EngineDevice,
+  EngineEvent,
+  EnginePath,
+  LinkInfo,
+  LinkOptions,
+  OnEvents,
+  PathCounters,
+  PathMode,
+  PeerCounters,
+  PeerId,
+  SessionOptions,
+} from "./contract.ts";
+export { openDevice } from "./device.ts";
+export { EngineError, type EngineErrorReason } from "./errors.ts";
