@@ -21,6 +21,8 @@ export interface CommandResult {
   readonly seconds: number;
 }
 
+const PIPE_PATIENCE_MS = 2_000;
+
 /**
  * Runs a program without a shell and without standard input.
  * `echo` shows the output as it comes; otherwise it is only kept.
@@ -45,11 +47,21 @@ export function runCommand(command: Command, { echo = false } = {}): Promise<Com
       done({ ok: failure === "", failure, output, seconds: (performance.now() - startedAt) / 1000 });
     };
     child.once("error", (error) => finish(`can't be started: ${error.message}`));
-    child.once("close", (code, signal) => {
-      if (code === 0) finish("");
-      else finish(signal === null ? `exit code ${code}` : `killed by ${signal}`);
+    child.once("exit", (code, signal) => {
+      const failure = describeEnd(code, signal);
+      // A process that the program left behind may hold the pipes open: its output is not waited for.
+      const patience = setTimeout(() => finish(failure), PIPE_PATIENCE_MS);
+      child.once("close", () => {
+        clearTimeout(patience);
+        finish(failure);
+      });
     });
   });
+}
+
+function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
+  if (code === 0) return "";
+  return signal === null ? `exit code ${code}` : `killed by ${signal}`;
 }
 
 /** The program of a development dependency. */
