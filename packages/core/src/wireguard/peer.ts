@@ -1,7 +1,7 @@
 import { wipe } from "../bytes/index.ts";
 import type { PathAddress } from "../net/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
-import { REKEY_ATTEMPT_TIME_MS, REKEY_TIMEOUT_MS } from "./constants.ts";
+import { REKEY_ATTEMPT_TIME_MS } from "./constants.ts";
 import { CookieKeeper } from "./cookie.ts";
 import type { PeerHandle } from "./events.ts";
 import { type InitiatorState, type NoisePeer, wipeNoise } from "./noise.ts";
@@ -93,11 +93,6 @@ export class Peer {
     this.noise = noise;
     this.persistentKeepaliveMs = persistentKeepaliveMs;
     this.cookies = new CookieKeeper(publicKey);
-  }
-
-  /** True while our last message is so young that no initiation may follow it (REKEY_TIMEOUT). */
-  mustWait(now: Instant): boolean {
-    return this.lastMessageSentAt !== undefined && now - this.lastMessageSentAt < REKEY_TIMEOUT_MS;
   }
 
   updateDeadline(): void {
