@@ -55,7 +55,10 @@ export class AgentClient {
           method,
           path,
           agent: false,
-          headers: payload === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) },
+          headers:
+            payload === undefined
+              ? {}
+              : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) },
         },
         (response) => {
           const chunks: Buffer[] = [];
@@ -68,7 +71,9 @@ export class AgentClient {
               if (response.statusCode === 200) resolve(answer as T);
               else reject(fromProblem(answer, response.statusCode ?? 500));
             } catch (cause) {
-              reject(new AsterismError("internal", `the agent at ${this.#socketPath} gave no readable answer`, { cause }));
+              reject(
+                new AsterismError("internal", `the agent at ${this.#socketPath} gave no readable answer`, { cause }),
+              );
             }
           });
         },

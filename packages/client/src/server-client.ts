@@ -51,9 +51,9 @@ export class ServerClient {
     this.#options = options;
   }
 
-  /** What a join key would give; the key is not used up. */
-  previewJoin(secret: Uint8Array): Promise<JoinPreviewResponse> {
-    const body: JoinPreviewRequest = { keySecret: encodeBase64Url(secret), protocol: PROTOCOL_VERSION };
+  /** What a join key would give this machine (`machineKey`: base64); the key is not used up. */
+  previewJoin(secret: Uint8Array, machineKey: string): Promise<JoinPreviewResponse> {
+    const body: JoinPreviewRequest = { keySecret: encodeBase64Url(secret), protocol: PROTOCOL_VERSION, machineKey };
     return this.#post(JOIN_PREVIEW_PATH, body, parseJoinPreviewResponse);
   }
 

@@ -22,7 +22,12 @@ export const JOIN_PREVIEW_PATH = "/api/v1/join/preview";
 export const JOIN_PATH = "/api/v1/join";
 export const LEAVE_PATH = "/api/v1/leave";
 
-export const JoinPreviewRequest = Type.Object({ keySecret: KeySecret, protocol: ProtocolNumber });
+export const JoinPreviewRequest = Type.Object({
+  keySecret: KeySecret,
+  protocol: ProtocolNumber,
+  /** Who asks: lets a machine that has used a one-time key look at it again. */
+  machineKey: Type.Optional(Bytes32),
+});
 export type JoinPreviewRequest = Static<typeof JoinPreviewRequest>;
 
 /** What a join key would give. Asking does not use the key up. */

@@ -1,0 +1,23 @@
+import type { RandomBytes } from "@asterism/core/random";
+import type { Logger } from "pino";
+import type { Database } from "./store/sqlite.ts";
+
+/** Who this server is towards its agents. */
+export interface ServerIdentity {
+  /** `https://host[:port]`, as it stands in join keys. */
+  readonly url: string;
+  /** SHA-256 of the certificate, 32 bytes. */
+  readonly fingerprint: Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+}
+
+/** What operations work with. */
+export interface ServerContext {
+  readonly db: Database;
+  readonly identity: ServerIdentity;
+  readonly random: RandomBytes;
+  /** Milliseconds since 1970. */
+  readonly wallNow: () => number;
+  readonly log: Logger;
+}

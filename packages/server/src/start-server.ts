@@ -1,0 +1,198 @@
+import { randomBytes } from "node:crypto";
+import { chmod, rm } from "node:fs/promises";
+import type { Server as HttpServer } from "node:http";
+import type { Server as HttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { DEFAULT_IPV4_RANGE } from "@asterism/core/addresses";
+import { formatFingerprint } from "@asterism/core/control";
+import { AsterismError } from "@asterism/core/errors";
+import type { FastifyInstance } from "fastify";
+import { type Logger, pino } from "pino";
+import { loadOrCreateCertificate } from "./certificate.ts";
+import type { ServerContext } from "./context.ts";
+import { type DataFolder, openDataFolder } from "./data-folder.ts";
+import type { BucketLimits } from "./domain/token-bucket.ts";
+import { startHousekeeping } from "./housekeeping.ts";
+import { createAdminApp, createPublicApp } from "./http/app.ts";
+import { acceptControlStreams, type ControlUpgrades } from "./http/control-upgrade.ts";
+import {
+  DEFAULT_LISTEN,
+  guessPublicUrl,
+  type ListenAddress,
+  lacksIpv6,
+  listenError,
+  parseListen,
+  parsePublicUrl,
+  urlHost,
+} from "./listen.ts";
+import { ensureDefaults } from "./operations/networks.ts";
+import { setLastSeen } from "./store/nodes.ts";
+import { type Database, openSqlite } from "./store/sqlite.ts";
+import { StreamHub } from "./streams/hub.ts";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/limits.ts";
+
+export const DEFAULT_DATA_DIR = "/var/lib/asterism/server";
+
+export interface ServerOptions {
+  /** Folder for database, certificate and admin socket; made with mode 0700 if it is missing. */
+  readonly dataDir?: string;
+  /** `HOST:PORT`; port 0 takes any free one. */
+  readonly listen?: string;
+  /** `https://host[:port]` as agents reach it; guessed from this machine's addresses if left out. */
+  readonly publicUrl?: string;
+  /** Not supported yet: refused if given. */
+  readonly relay?: string;
+  /** Not supported yet: refused if given. */
+  readonly database?: string;
+  readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error" | "silent";
+  /** Milliseconds since 1970; the system's clock unless a test brings its own. */
+  readonly wallNow?: () => number;
+  readonly streamLimits?: Partial<StreamLimits>;
+  readonly joinLimits?: BucketLimits;
+}
+
+export interface RunningServer {
+  /** As it stands in join keys. */
+  readonly url: string;
+  /** SHA-256 of the certificate, 32 bytes. */
+  readonly fingerprint: Uint8Array;
+  readonly port: number;
+  readonly adminSocketPath: string;
+  /** Ends all streams, writes everything down and frees the data folder. */
+  close(): Promise<void>;
+}
+
+const RESTART_SPREAD_MS = 3000;
+
+/** Starts a server; it accepts members when the promise resolves. Throws `AsterismError` with what to do about it. */
+export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
+  refuseUnsupported(options);
+  const listen = parseListen(options.listen ?? DEFAULT_LISTEN);
+  const publicUrl = options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl);
+  // Standard output belongs to the one line `ready: URL`.
+  const log = pino({ level: options.logLevel ?? "info", base: null }, pino.destination({ dest: 2, sync: true }));
+  const folder = await openDataFolder(options.dataDir ?? DEFAULT_DATA_DIR);
+  try {
+    const db = await openSqlite(folder.databasePath);
+    try {
+      return await startOnDatabase({ options, listen, publicUrl, folder, db, log });
+    } catch (error) {
+      await db.destroy();
+      throw error;
+    }
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}
+
+interface StartUp {
+  readonly options: ServerOptions;
+  readonly listen: ListenAddress;
+  readonly publicUrl: string | undefined;
+  readonly folder: DataFolder;
+  readonly db: Database;
+  readonly log: Logger;
+}
+
+async function startOnDatabase(startUp: StartUp): Promise<RunningServer> {
+  const { options, listen, publicUrl, folder, db, log } = startUp;
+  const wallNow = options.wallNow ?? Date.now;
+  const certificateHost = urlHost(publicUrl ?? guessPublicUrl(listen.host, listen.port));
+  const certificate = await loadOrCreateCertificate(folder.path, certificateHost, wallNow());
+  // The port, and with it the URL, is known once the server listens; nothing reads it before.
+  const identity = { url: publicUrl ?? "", fingerprint: certificate.fingerprint, startedAt: wallNow() };
+  const random = (sizeBytes: number): Uint8Array => new Uint8Array(randomBytes(sizeBytes));
+  const context: ServerContext = { db, identity, random, wallNow, log };
+  await ensureDefaults(context, DEFAULT_IPV4_RANGE);
+  const hub = new StreamHub(context);
+  const app = createPublicApp(context, hub, certificate, options.joinLimits);
+  const upgrades = acceptControlStreams(app.server, context, hub, {
+    ...DEFAULT_STREAM_LIMITS,
+    ...options.streamLimits,
+  });
+  const admin = createAdminApp(context, hub);
+  let port: number;
+  try {
+    port = await listenPublic(app, listen);
+    identity.url = publicUrl ?? guessPublicUrl(listen.host, port);
+    await listenAdmin(admin, folder.adminSocketPath);
+  } catch (error) {
+    await Promise.allSettled([app.close(), admin.close()]);
+    throw error;
+  }
+  log.info({ url: identity.url, fingerprint: formatFingerprint(identity.fingerprint), port }, "server ready");
+  const parts: ServerParts = { app, admin, upgrades, hub, stopHousekeeping: startHousekeeping(context, hub) };
+  let closing: Promise<void> | undefined;
+  return {
+    url: identity.url,
+    fingerprint: identity.fingerprint,
+    port,
+    adminSocketPath: folder.adminSocketPath,
+    close: () => {
+      closing ??= shutDown(parts, context, folder);
+      return closing;
+    },
+  };
+}
+
+function refuseUnsupported(options: ServerOptions): void {
+  if (options.relay !== undefined) {
+    throw new AsterismError(
+      "not-supported",
+      "--relay is not supported in this version: it has no relay yet. Leave it out.",
+    );
+  }
+  if (options.database !== undefined) {
+    throw new AsterismError(
+      "not-supported",
+      "--database is not supported in this version: the server keeps its data in SQLite in the data folder. Leave it out.",
+    );
+  }
+}
+
+/** Listens, on both families where `::` is asked for and on IPv4 alone where the machine has no IPv6; gives the port. */
+async function listenPublic(app: FastifyInstance<HttpsServer>, address: ListenAddress): Promise<number> {
+  try {
+    await app.listen({ host: address.host, port: address.port, ipv6Only: false });
+  } catch (cause) {
+    const error = cause as NodeJS.ErrnoException;
+    if (address.host !== "::" || !lacksIpv6(error)) throw listenError(address, error);
+    try {
+      await app.listen({ host: "0.0.0.0", port: address.port });
+    } catch (secondCause) {
+      throw listenError(address, secondCause as NodeJS.ErrnoException);
+    }
+  }
+  // SAFETY: a server that listens on a port has an address with a port.
+  return (app.server.address() as AddressInfo).port;
+}
+
+async function listenAdmin(admin: FastifyInstance<HttpServer>, path: string): Promise<void> {
+  // What is left of a server that was killed; the folder's lock says that nobody else uses it.
+  await rm(path, { force: true });
+  await admin.listen({ path });
+  await chmod(path, 0o600);
+}
+
+interface ServerParts {
+  readonly app: FastifyInstance<HttpsServer>;
+  readonly admin: FastifyInstance<HttpServer>;
+  readonly upgrades: ControlUpgrades;
+  readonly hub: StreamHub;
+  readonly stopHousekeeping: () => Promise<void>;
+}
+
+async function shutDown(parts: ServerParts, context: ServerContext, folder: DataFolder): Promise<void> {
+  const { app, admin, upgrades, hub } = parts;
+  await parts.stopHousekeeping();
+  await setLastSeen(context.db, hub.allOnline(), context.wallNow());
+  upgrades.close();
+  hub.shutdown(RESTART_SPREAD_MS);
+  await Promise.all([app.close(), admin.close()]);
+  await upgrades.closed;
+  await context.db.destroy();
+  await rm(folder.adminSocketPath, { force: true });
+  folder.release();
+  context.log.info("server stopped");
+}
