@@ -63,3 +63,8 @@ export function isOfferable(address: UdpAddress, overlayRanges: readonly IpRange
       return false;
   }
 }
+
+/** 4 or 6, by the look of a valid address. */
+export function ipFamilyOf(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}

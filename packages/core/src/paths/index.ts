@@ -18,19 +18,18 @@ export {
 } from "./candidate.ts";
 export { checkIdOf } from "./check-id.ts";
 export { type CheckId, derivePairKeys, type PairKeys } from "./check-keys.ts";
-export {
-  type ActivePath,
-  type AttemptRecord,
-  type PathChangeRecord,
-  type PathDropReason,
-  type PathKind,
-  type PathSnapshot,
-  type PathState,
-  type PathTimerReason,
-  PeerPaths,
-  type PeerPathsEvent,
-  type PeerPathsOptions,
-  type PeerPathsSnapshot,
-  type TrafficMode,
-  type UsablePath,
-} from "./peer-paths.ts";
+export type {
+  ActivePath,
+  AttemptRecord,
+  PathChangeRecord,
+  PathDropReason,
+  PathKind,
+  PathSnapshot,
+  PathState,
+  PathTimerReason,
+  PeerPathsEvent,
+  PeerPathsSnapshot,
+  TrafficMode,
+  UsablePath,
+} from "./path-types.ts";
+export { PeerPaths, type PeerPathsOptions } from "./peer-paths.ts";

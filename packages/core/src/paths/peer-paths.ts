@@ -2,190 +2,497 @@
  * The paths to one peer: finds them, measures them, chooses among them, notices when they die.
  *
  * Life story: quiet until somebody wants to talk (`wantPath`, `handleTraffic`) or calls (`handleCall`). Then an
- * attempt runs: a call tells the peer our candidates, and checks go out over every pair of link and remote
- * address, from both sides at the same time. The first path that answers is used at once; better ones take over.
- * While there is traffic the active path is checked every 3 s, and others are kept warm. When it falls silent all
- * usable paths carry the traffic and a new attempt starts. Without a direct path attempts go on, 1, 2, 4 … 60 s
- * apart, for as long as there is traffic. Without traffic nothing is sent and there is no deadline.
+ * attempt runs: a call tells the peer our candidates, and checks go out over every pair of link and remote address,
+ * from both sides at the same time. The first path that answers is used at once; better ones take over. While there is
+ * traffic the active path is checked every 3 s, and others are kept warm. When it falls silent, all usable paths carry
+ * the traffic and a new attempt starts. Without a direct path attempts go on, 1, 2, 4 … 60 s apart, for as long as
+ * there is traffic. Without traffic nothing is sent and there is no deadline.
  *
- * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`.
+ * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`. No input
+ * throws; what is not acted upon is counted in the snapshot.
  */
 import type { IpRange } from "../addresses/index.ts";
-import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
+import { encodeHex } from "../bytes/index.ts";
+import type { PathAddress } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
-import type { StunMessage } from "../stun/index.ts";
-import type { Instant } from "../time.ts";
-import type { CallBody } from "./call-body.ts";
-import type { CandidateKind, LocalCandidate, RemoteCandidate } from "./candidate.ts";
+import { type StunMessage, TRANSACTION_ID_BYTES } from "../stun/index.ts";
+import { addMs, type Instant } from "../time.ts";
+import { AttemptSchedule } from "./attempt-schedule.ts";
+import { CALL_ID_BYTES, type CallBody } from "./call-body.ts";
+import { acceptedCandidates, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
 import type { PairKeys } from "./check-keys.ts";
-
-export type PathKind = "direct" | "relayed";
-
-/** A path that may carry traffic, as it goes into the engine's table. */
-export interface UsablePath {
-  readonly address: PathAddress;
-  readonly kind: PathKind;
-  /** Share of the traffic; the active path has the largest. 0 is standby. */
-  readonly weight: number;
-  /** Answered recently enough. */
-  readonly trusted: boolean;
-  readonly rttMs: number;
-}
-
-/** How the engine should use the table: `redundant` while the active path is in doubt. */
-export type TrafficMode = "best" | "redundant";
-
-export interface ActivePath {
-  readonly address: PathAddress;
-  readonly kind: PathKind;
-  readonly rttMs: number;
-}
-
-export type PeerPathsEvent =
-  /** Seal this (`sealCall`) and send it through the signalling server. */
-  | { readonly kind: "call"; readonly body: CallBody }
-  /** The table of usable paths has changed: best first, empty if there is none. */
-  | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }
-  /** Another path is active than before; null is none. `why` is one plain sentence. */
-  | {
-      readonly kind: "path-changed";
-      readonly from: ActivePath | null;
-      readonly to: ActivePath | null;
-      readonly why: string;
-    };
-
-/** Why a check or call was not acted upon. */
-export type PathDropReason =
-  | "check-malformed"
-  | "check-unauthenticated"
-  | "check-replayed"
-  | "check-unexpected"
-  | "check-rate-limited"
-  | "check-unknown-attribute";
-
-export type PathTimerReason = "check" | "check-timeout" | "trust" | "attempt" | "call";
-
-export type PathState = "active" | "standby" | "checking" | "failed";
-
-export interface PathSnapshot {
-  readonly address: PathAddress;
-  readonly kind: PathKind;
-  readonly remoteKind: CandidateKind;
-  readonly state: PathState;
-  readonly weight: number;
-  /** Smoothed; null if it never answered. */
-  readonly rttMs: number | null;
-  readonly minRttMs: number | null;
-  /** Of the last checks, 0–1. */
-  readonly lossRatio: number;
-  readonly lastAnsweredAt: Instant | null;
-}
-
-/** One line of the history that `asterism explain` shows. */
-export interface AttemptRecord {
-  readonly at: Instant;
-  readonly remote: UdpAddress;
-  readonly linkId: LinkId;
-  readonly remoteKind: CandidateKind;
-  readonly result: "answered" | "no-answer" | "lost" | "removed";
-  /** Time from the first check to the first answer. */
-  readonly afterMs: number | null;
-  readonly why: string;
-}
-
-export interface PathChangeRecord {
-  readonly at: Instant;
-  readonly from: ActivePath | null;
-  readonly to: ActivePath | null;
-  readonly why: string;
-}
-
-export interface PeerPathsSnapshot {
-  readonly kind: PathKind | "none";
-  readonly active: ActivePath | null;
-  /** The active path answered recently; false while idle, too. */
-  readonly trusted: boolean;
-  readonly paths: readonly PathSnapshot[];
-  readonly localCandidates: readonly LocalCandidate[];
-  readonly remoteCandidates: readonly RemoteCandidate[];
-  readonly nextAttemptAt: Instant | null;
-  readonly attempts: readonly AttemptRecord[];
-  readonly changes: readonly PathChangeRecord[];
-  readonly drops: Readonly<Partial<Record<PathDropReason, number>>>;
-}
+import { encodeCheckAnswer, encodeCheckRefusal, encodeCheckRequest, readCheck } from "./check-message.ts";
+import { InFlightChecks } from "./in-flight-checks.ts";
+import { OutgoingCalls } from "./outgoing-calls.ts";
+import type { Path } from "./path.ts";
+import { choosePath, comparePaths } from "./path-choice.ts";
+import { PathHistory } from "./path-history.ts";
+import { PathSet } from "./path-set.ts";
+import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
+import type { PathDropReason, PathTimerReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
+import { SeenTransactions } from "./seen-transactions.ts";
+import {
+  CALL_BURST,
+  CALL_REFILL_MS,
+  CHECK_BURST,
+  CHECK_PACING_MS,
+  FAST_ENOUGH_MS,
+  FRESHER_MS,
+  MAX_ANSWERS_PER_SECOND,
+  MAX_WARM_STANDBY,
+  REVIVAL_INTERVAL_MS,
+  STANDBY_RECHECK_MS,
+  TRAFFIC_MS,
+  UPGRADE_INTERVAL_MS,
+  WAKE_GRACE_MS,
+} from "./timings.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 export interface PeerPathsOptions {
   readonly keys: PairKeys;
   readonly random: RandomBytes;
   /** Ranges of all networks this host is in: never a place to send checks to. */
   readonly overlayRanges?: readonly IpRange[];
-  /** `best` keeps a few other paths warm, `all` checks every usable path like the active one (multipath). */
+  /** `best` (default) keeps a few other paths warm, `all` checks every usable path like the active one (multipath). */
   readonly warm?: "best" | "all";
 }
 
+interface Transmit {
+  readonly to: PathAddress;
+  readonly bytes: Uint8Array;
+}
+
+interface Deadline {
+  readonly at: Instant;
+  readonly reason: PathTimerReason;
+}
+
+const MAX_QUEUED_TRANSMITS = 512;
+/** Paths that once worked and are tried again beside the attempts. */
+const MAX_REVIVALS = 4;
+
 export class PeerPaths {
-  constructor(_options: PeerPathsOptions) {}
+  readonly #keys: PairKeys;
+  readonly #random: RandomBytes;
+  readonly #overlayRanges: readonly IpRange[];
+  readonly #warm: "best" | "all";
+  readonly #set: PathSet;
+  readonly #attempts: AttemptSchedule;
+  readonly #calls = new OutgoingCalls();
+  readonly #inFlight = new InFlightChecks();
+  readonly #seen = new SeenTransactions();
+  readonly #history = new PathHistory();
+  readonly #pacing = new TokenBucket(CHECK_BURST, CHECK_PACING_MS);
+  readonly #answerLimit = new TokenBucket(MAX_ANSWERS_PER_SECOND, 1_000 / MAX_ANSWERS_PER_SECOND);
+  readonly #callLimit = new TokenBucket(CALL_BURST, CALL_REFILL_MS);
+  readonly #transmits: Transmit[] = []; // bounded: MAX_QUEUED_TRANSMITS, oldest dropped
+  readonly #events: PeerPathsEvent[] = []; // bounded: the caller drains it after every input
+  readonly #drops: Partial<Record<PathDropReason, number>> = {};
+  #local: readonly LocalCandidate[] = [];
+  #remote: readonly RemoteCandidate[] = [];
+  #active: Path | undefined;
+  #table: PathTable = { paths: [], mode: "best" };
+  /** When somebody last wanted to send or data moved. */
+  #demandAt: Instant | undefined;
+  #upgradeAt: Instant | undefined;
+  #deadline: Deadline | undefined;
+
+  constructor(options: PeerPathsOptions) {
+    this.#keys = options.keys;
+    this.#random = options.random;
+    this.#overlayRanges = options.overlayRanges ?? [];
+    this.#warm = options.warm ?? "best";
+    this.#set = new PathSet(this.#overlayRanges);
+    this.#attempts = new AttemptSchedule(options.random);
+  }
 
   /** A STUN message whose USERNAME is our `receiveCheckId`. Undefined if it was acted upon. */
-  handleCheck(_message: StunMessage, _from: PathAddress, _now: Instant): PathDropReason | undefined {
-    return "check-unexpected";
+  handleCheck(message: StunMessage, from: PathAddress, now: Instant): PathDropReason | undefined {
+    const check = readCheck(message, this.#keys);
+    if (typeof check === "string") return this.#drop(check);
+    let dropped: PathDropReason | undefined;
+    if (check.kind === "request") dropped = this.#handleRequest(message, check, from, now);
+    else if (check.kind === "answer") dropped = this.#handleAnswer(message, check.mapped, now);
+    else dropped = this.#handleRefusal(message);
+    this.#update(now);
+    return dropped === undefined ? undefined : this.#drop(dropped);
   }
 
   /** An opened call of this peer. */
-  handleCall(_body: CallBody, _now: Instant): void {}
-
-  /** Our candidates, as `offeredCandidates` gives them; replaces the former ones. Links without any are gone. */
-  handleLocalCandidates(_candidates: readonly LocalCandidate[], _now: Instant): void {}
-
-  /** The peer's candidates from an earlier run, to be tried until a call brings the real ones. */
-  handleRememberedCandidates(_candidates: readonly RemoteCandidate[], _now: Instant): void {}
-
-  /** When data to or from the peer last moved (the engine's counters); 0 is never. */
-  handleTraffic(_traffic: { readonly lastSentAt: Instant; readonly lastReceivedAt: Instant }, _now: Instant): void {}
-
-  /** An authenticated tunnel packet came from an address that is not in the table (the engine's `roamed`). */
-  handleRoamed(_from: PathAddress, _now: Instant): void {}
-
-  /** The host slept, or something else makes every path doubtful: check all at once. */
-  handleResume(_now: Instant): void {}
-
-  /** Calls can be delivered again: no waiting for the back-off. */
-  handleSignallingReady(_now: Instant): void {}
-
-  /** Somebody wants to send to the peer. Repeat while it lasts; it counts as traffic. */
-  wantPath(_now: Instant): void {}
-
-  handleTimeout(_now: Instant): void {}
-
-  pollTimeout(): { readonly at: Instant; readonly reason: PathTimerReason } | undefined {
-    return undefined;
+  handleCall(body: CallBody, now: Instant): void {
+    this.#setRemote(acceptedCandidates(body.candidates, this.#overlayRanges), now);
+    // A peer that calls without end must not make us send without end; the candidates count all the same.
+    if (this.#callLimit.take(now)) {
+      for (const path of this.#set.all()) {
+        const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
+        if (!isFresh || !path.isTrusted(now)) path.startRun(now);
+      }
+      if (body.type === "offer") this.#calls.wantAnswer(body.callId);
+    }
+    this.#update(now);
   }
 
-  pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
-    return undefined;
+  /** Our candidates, as `offeredCandidates` gives them; replaces the former ones. Links without any are gone. */
+  handleLocalCandidates(candidates: readonly LocalCandidate[], now: Instant): void {
+    if (JSON.stringify(candidates) === JSON.stringify(this.#local)) return;
+    this.#local = [...candidates];
+    const { removed, doubtful } = this.#set.setLinks(candidates);
+    for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
+    for (const path of doubtful) path.doubt();
+    this.#set.setRemotes(this.#remote);
+    if (this.#hasTraffic(now)) {
+      for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
+      // Without a direct path that is above doubt the attempt makes an offer, which is worth more.
+      this.#calls.wantUpdate(this.#newCallId());
+      this.#attempts.restart(now);
+    }
+    this.#update(now);
+  }
+
+  /** The peer's candidates from an earlier run, to be tried until a call brings the real ones. */
+  handleRememberedCandidates(candidates: readonly RemoteCandidate[], now: Instant): void {
+    if (this.#remote.length > 0) return;
+    this.#setRemote(acceptedCandidates(candidates, this.#overlayRanges), now);
+    if (this.#hasTraffic(now)) for (const path of this.#set.all()) path.startRun(now);
+    this.#update(now);
+  }
+
+  /** When data to or from the peer last moved (the engine's counters); 0 is never. */
+  handleTraffic(traffic: { readonly lastSentAt: Instant; readonly lastReceivedAt: Instant }, now: Instant): void {
+    const movedAt = Math.max(traffic.lastSentAt, traffic.lastReceivedAt) as Instant;
+    if (movedAt > 0 && now - movedAt < TRAFFIC_MS) this.#setDemand(movedAt, now);
+    this.#update(now);
+  }
+
+  /** Somebody wants to send to the peer. Repeat while it lasts; it counts as traffic. */
+  wantPath(now: Instant): void {
+    this.#setDemand(now, now);
+    this.#update(now);
+  }
+
+  /** An authenticated tunnel packet came from an address that is not in the table (the engine's `roamed`). */
+  handleRoamed(from: PathAddress, now: Instant): void {
+    const path = this.#set.learn(from, candidatePriority("peer-reflexive", 0));
+    if (path !== undefined && !path.isTrusted(now)) path.trigger(now);
+    this.#update(now);
+  }
+
+  /** The host slept, or something else makes every path doubtful: check all at once. */
+  handleResume(now: Instant): void {
+    for (const path of this.#set.all()) {
+      path.doubt();
+      if (this.#hasTraffic(now)) path.startRun(now);
+    }
+    if (this.#hasTraffic(now)) this.#attempts.restart(now);
+    this.#update(now);
+  }
+
+  /** Calls can be delivered again: no waiting for the back-off. */
+  handleSignallingReady(now: Instant): void {
+    if (this.#hasTraffic(now) && !this.#isSettled(now)) this.#attempts.restart(now);
+    this.#update(now);
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#update(now);
+  }
+
+  pollTimeout(): Deadline | undefined {
+    return this.#deadline;
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
   }
 
   pollEvent(): PeerPathsEvent | undefined {
-    return undefined;
+    return this.#events.shift();
   }
 
   /** The table as last reported by a `paths` event. */
   usablePaths(): readonly UsablePath[] {
-    return [];
+    return this.#table.paths;
   }
 
-  snapshot(_now: Instant): PeerPathsSnapshot {
+  snapshot(now: Instant): PeerPathsSnapshot {
+    const active = this.#active;
     return {
-      kind: "none",
-      active: null,
-      trusted: false,
-      paths: [],
-      localCandidates: [],
-      remoteCandidates: [],
-      nextAttemptAt: null,
-      attempts: [],
-      changes: [],
-      drops: {},
+      kind: active?.kind ?? "none",
+      active: activePathOf(active),
+      trusted: active?.isTrusted(now) ?? false,
+      paths: snapshotPaths(this.#set.all(), active, this.#table),
+      localCandidates: this.#local,
+      remoteCandidates: this.#remote,
+      nextAttemptAt: this.#attempts.nextAt ?? null,
+      attemptsWithoutSuccess: this.#attempts.withoutSuccess,
+      attempts: this.#history.attempts,
+      changes: this.#history.changes,
+      drops: { ...this.#drops },
     };
   }
+
+  // What comes in
+
+  #handleRequest(
+    message: StunMessage,
+    check: { readonly priority: number; readonly unknown: readonly number[] },
+    from: PathAddress,
+    now: Instant,
+  ): PathDropReason | undefined {
+    if (!this.#answerLimit.take(now)) return "check-rate-limited";
+    if (!this.#seen.add(message.transactionId)) return "check-replayed";
+    const { transactionId } = message;
+    if (check.unknown.length > 0) {
+      this.#transmit(from, encodeCheckRefusal(this.#keys, transactionId, check.unknown));
+      return "check-unknown-attribute";
+    }
+    this.#transmit(from, encodeCheckAnswer(this.#keys, transactionId, from.remote));
+    const path = this.#set.learn(from, check.priority % 0x8000_0000);
+    if (path !== undefined && !path.isTrusted(now)) path.trigger(now);
+    return undefined;
+  }
+
+  /** The answer may come from elsewhere than the request went to: what counts is that the peer got the request. */
+  #handleAnswer(message: StunMessage, mapped: PathAddress["remote"], now: Instant): PathDropReason | undefined {
+    const check = this.#inFlight.take(message.transactionId);
+    const path = check === undefined ? undefined : this.#set.getByKey(check.pathKey);
+    if (check === undefined || path === undefined) return "check-unexpected";
+    if (!path.isUsable) {
+      const afterMs = now - (path.unansweredSince ?? check.sentAt);
+      const why = path.failed ? "it answers again" : "it answered";
+      this.#history.recordAttempt(path, { result: "answered", why, afterMs }, now);
+    }
+    path.handleAnswer(now - check.sentAt, mapped, now);
+    return undefined;
+  }
+
+  #handleRefusal(message: StunMessage): PathDropReason | undefined {
+    return this.#inFlight.take(message.transactionId) === undefined ? "check-unexpected" : undefined;
+  }
+
+  #setRemote(candidates: readonly RemoteCandidate[], now: Instant): void {
+    this.#remote = candidates;
+    for (const path of this.#set.setRemotes(candidates)) {
+      if (path.lastCheckAt === undefined) continue;
+      this.#history.recordAttempt(path, { result: "removed", why: "the peer does not offer it any more" }, now);
+    }
+  }
+
+  #setDemand(at: Instant, now: Instant): void {
+    const isAwaking = !this.#hasTraffic(now);
+    this.#demandAt = Math.max(at, this.#demandAt ?? 0) as Instant;
+    const active = this.#active;
+    if (!isAwaking || active === undefined || active.isTrusted(now)) return;
+    // The last path is likely to be still good: ask it before anybody is called.
+    active.startRun(now);
+    const graceMs = Math.max(WAKE_GRACE_MS, 3 * active.rttMs);
+    if (active.kind === "direct") this.#attempts.want(addMs(now, graceMs));
+  }
+
+  #drop(reason: PathDropReason): PathDropReason {
+    this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
+    return reason;
+  }
+
+  // What follows from it
+
+  #update(now: Instant): void {
+    this.#expire(now);
+    this.#chooseActive(now);
+    this.#pursue(now);
+    this.#assignRoles(now);
+    this.#sendDueChecks(now);
+    this.#sendDueCalls(now);
+    this.#reportTable(now);
+    this.#deadline = this.#computeDeadline(now);
+  }
+
+  #expire(now: Instant): void {
+    for (const { pathKey } of this.#inFlight.takeExpired(now)) this.#set.getByKey(pathKey)?.statistics.addLoss();
+    for (const path of this.#set.all()) {
+      const wasUsable = path.isUsable;
+      if (!path.expire(now)) continue;
+      const outcome = wasUsable
+        ? ({ result: "lost", why: "it stopped answering" } as const)
+        : ({ result: "no-answer", why: "no check was answered" } as const);
+      this.#history.recordAttempt(path, outcome, now);
+    }
+  }
+
+  #chooseActive(now: Instant): void {
+    const current = this.#active;
+    const isGone = current !== undefined && this.#set.getByKey(current.key) !== current;
+    const usable = [...this.#set.all()].filter((path) => path.isUsable);
+    const trusted = usable.filter((path) => path.isTrusted(now));
+    if (current !== undefined && !isGone && mayStayActive(current, trusted, now)) return;
+    const choice = choosePath(trusted, current);
+    if (choice !== undefined) {
+      if (choice.path !== current) this.#setActive(choice.path, isGone ? "its link is gone" : (choice.why ?? ""), now);
+      return;
+    }
+    if (current !== undefined && !isGone && current.isUsable) return;
+    const next = usable.sort(comparePaths)[0];
+    if (next === undefined && current === undefined) return;
+    this.#setActive(next, isGone ? "its link is gone" : "it does not answer any more", now);
+  }
+
+  #setActive(path: Path | undefined, why: string, now: Instant): void {
+    const from = activePathOf(this.#active);
+    const to = activePathOf(path);
+    this.#active = path;
+    this.#history.recordChange({ at: now, from, to, why });
+    this.#events.push({ kind: "path-changed", from, to, why });
+  }
+
+  /** Keeps looking for a path, or for a better one, while there is traffic. */
+  #pursue(now: Instant): void {
+    if (this.#isSettled(now)) {
+      this.#attempts.succeed();
+      this.#pursueUpgrade(now);
+      return;
+    }
+    this.#upgradeAt = undefined;
+    if (!this.#hasTraffic(now)) {
+      this.#attempts.pause();
+      return;
+    }
+    this.#attempts.want(now);
+    if (this.#attempts.begin(now)) {
+      this.#calls.wantOffer(this.#newCallId());
+      for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
+    }
+    this.#reviveFormerPaths();
+  }
+
+  /** One check of each path that does not work, in case something has changed for the better. */
+  #pursueUpgrade(now: Instant): void {
+    if (!this.#hasTraffic(now) || (this.#active?.rttMs ?? 0) <= FAST_ENOUGH_MS) {
+      this.#upgradeAt = undefined;
+      return;
+    }
+    this.#upgradeAt ??= addMs(now, UPGRADE_INTERVAL_MS);
+    if (now < this.#upgradeAt) return;
+    this.#upgradeAt = addMs(now, UPGRADE_INTERVAL_MS);
+    for (const path of this.#set.all()) {
+      if (path.role === "resting" && !path.isBeingChecked) path.startRun(now, 1);
+    }
+  }
+
+  /** An outage in the middle of the network gives no sign when it ends, and must not cost a whole back-off. */
+  #reviveFormerPaths(): void {
+    const former = [...this.#set.all()]
+      .filter((path) => path.failed && path.answeredAt !== undefined && !path.isBeingChecked)
+      .sort((a, b) => (b.answeredAt ?? 0) - (a.answeredAt ?? 0))
+      .slice(0, MAX_REVIVALS);
+    for (const path of former) {
+      if (path.lastCheckAt !== undefined) path.startRun(addMs(path.lastCheckAt, REVIVAL_INTERVAL_MS), 1);
+    }
+  }
+
+  #assignRoles(now: Instant): void {
+    const hasTraffic = this.#hasTraffic(now);
+    const active = this.#active;
+    const others = [...this.#set.all()].filter((path) => path !== active && path.isUsable).sort(comparePaths);
+    for (const path of this.#set.all()) path.role = path === active ? "active" : "resting";
+    for (const [index, path] of others.entries()) {
+      if (this.#warm === "all") path.role = "active";
+      else if (index < MAX_WARM_STANDBY) path.role = "warm";
+    }
+    // While the active path is in question, it is good to know which other one works.
+    if (hasTraffic && active?.isSuspect === true) {
+      for (const path of others) if (now - (path.lastCheckAt ?? 0) >= STANDBY_RECHECK_MS) path.startRun(now);
+    }
+    for (const path of this.#set.all()) path.planHeartbeat(hasTraffic);
+  }
+
+  #sendDueChecks(now: Instant): void {
+    for (;;) {
+      const path = this.#nextToCheck(now);
+      if (path === undefined || !this.#pacing.take(now)) return;
+      const transactionId = this.#random(TRANSACTION_ID_BYTES);
+      const priority = candidatePriority("peer-reflexive", path.linkPreference);
+      this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
+      path.handleCheckSent(now);
+      this.#transmit(path.address, encodeCheckRequest(this.#keys, transactionId, priority));
+    }
+  }
+
+  /** Of the paths whose check is due, the active one, then usable ones, then by waiting time and priority. */
+  #nextToCheck(now: Instant): Path | undefined {
+    let next: Path | undefined;
+    for (const path of this.#set.all()) {
+      if (path.nextCheckAt === undefined || path.nextCheckAt > now) continue;
+      if (next === undefined || isMoreUrgent(path, next)) next = path;
+    }
+    return next;
+  }
+
+  #sendDueCalls(now: Instant): void {
+    for (let call = this.#calls.take(now); call !== undefined; call = this.#calls.take(now)) {
+      const candidates = this.#local.map(({ kind, address, priority }) => ({ kind, address, priority }));
+      this.#events.push({ kind: "call", body: { ...call, candidates } });
+    }
+  }
+
+  #reportTable(now: Instant): void {
+    const table = makeTable(this.#set.all(), this.#active, this.#hasTraffic(now), now);
+    const isKnown = tableEquals(table, this.#table);
+    this.#table = table;
+    if (!isKnown) this.#events.push({ kind: "paths", ...table });
+  }
+
+  #computeDeadline(now: Instant): Deadline | undefined {
+    let deadline: Deadline | undefined;
+    const consider = (at: Instant | undefined, reason: PathTimerReason): void => {
+      if (at !== undefined && (deadline === undefined || at < deadline.at)) deadline = { at, reason };
+    };
+    const pacedFrom = this.#pacing.readyAt(now);
+    for (const path of this.#set.all()) {
+      if (path.nextCheckAt !== undefined) consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
+      consider(path.expiresAt(), "path-failure");
+    }
+    consider(this.#inFlight.nextExpiryAt(), "check-timeout");
+    consider(this.#calls.nextAt(), "call");
+    consider(this.#attempts.nextAt, "attempt");
+    consider(this.#upgradeAt, "attempt");
+    if (this.#hasTraffic(now) && this.#active?.isTrusted(now)) consider(this.#active.trustEnd(), "trust");
+    return deadline;
+  }
+
+  #hasTraffic(now: Instant): boolean {
+    return this.#demandAt !== undefined && now - this.#demandAt < TRAFFIC_MS;
+  }
+
+  /** A direct path works: nothing more to look for but a faster one. */
+  #isSettled(now: Instant): boolean {
+    return this.#active?.kind === "direct" && this.#active.isTrusted(now);
+  }
+
+  #newCallId(): string {
+    return encodeHex(this.#random(CALL_ID_BYTES));
+  }
+
+  #transmit(to: PathAddress, bytes: Uint8Array): void {
+    this.#transmits.push({ to, bytes });
+    if (this.#transmits.length > MAX_QUEUED_TRANSMITS) this.#transmits.shift();
+  }
+}
+
+/**
+ * A path that is merely stale, as after a pause in the traffic, keeps its place until two checks bring nothing, unless
+ * another one is known to work much more recently.
+ */
+function mayStayActive(current: Path, trusted: readonly Path[], now: Instant): boolean {
+  if (!current.isUsable || current.isTrusted(now) || current.isSuspect) return false;
+  const knownFrom = (current.answeredAt ?? 0) + FRESHER_MS;
+  return !trusted.some(({ answeredAt }) => answeredAt !== undefined && answeredAt > knownFrom);
+}
+
+function isMoreUrgent(a: Path, b: Path): boolean {
+  if (a.role !== b.role && (a.role === "active" || b.role === "active")) return a.role === "active";
+  if (a.isUsable !== b.isUsable) return a.isUsable;
+  const aAt = a.nextCheckAt ?? 0;
+  const bAt = b.nextCheckAt ?? 0;
+  if (aAt !== bAt) return aAt < bAt;
+  return a.priority > b.priority || (a.priority === b.priority && a.linkPreference > b.linkPreference);
 }

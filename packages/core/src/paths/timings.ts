@@ -1,21 +1,47 @@
-/** Every constant of the path machine, so that they can be read side by side. Compared with others': peers.md §5. */
+/** Every constant of the path machine, so that they can be read side by side. */
 
-/** Distance of two checks that are not answers to something (RFC 8445 §14.2 allows down to 5 ms). */
+/** Distance of two checks (RFC 8445 §14.2 allows down to 5 ms) after a few that may leave at once. */
 export const CHECK_PACING_MS = 20;
-/** Pauses between the checks of one path within an attempt; then it rests. */
+export const CHECK_BURST = 5;
+/** Pauses between the checks of one path until it answers; then it rests. */
 export const CHECK_GAPS_MS: readonly number[] = [200, 300, 500, 1_000, 1_000];
-/** A check without an answer for this long is lost. */
+/** A path whose checks are used up has failed when the last one is unanswered for this long. */
+export const LAST_CHECK_WAIT_MS = 1_000;
+/** A check without an answer for this long counts as lost; a later answer is not expected any more. */
 export const CHECK_TIMEOUT_MS = 5_000;
 /** Checks of the active path while there is traffic. */
 export const HEARTBEAT_MS = 3_000;
-/** A path is trusted this long after its last answer: two heartbeats and a bit. */
+/** The active path is trusted this long after its last answer: two heartbeats and a bit. */
 export const TRUST_MS = 6_500;
 /** Checks of usable paths that carry nothing, so that NAT mappings on the way stay (assumed to live 30 s). */
 export const STANDBY_HEARTBEAT_MS = 15_000;
+export const STANDBY_TRUST_MS = 30_500;
+/** While the active path is in question, the others are checked again if their last check is so long ago. */
+export const STANDBY_RECHECK_MS = 1_000;
+/** Paths beside the active one that are kept warm in mode `best`. */
+export const MAX_WARM_STANDBY = 4;
+/** So many checks in a row, over so long, without an answer: the path is silent and not trusted any more. */
+export const SILENT_CHECKS = 5;
+export const SILENT_MS = 1_500;
+/** A path that worked has failed when a run's worth of checks, over so long, brought nothing. */
+export const FAILED_MS = 4_000;
+/** An answer so much newer than the active path's last one makes another path better known. */
+export const FRESHER_MS = 5_000;
 /** Data counts as traffic for this long. */
 export const TRAFFIC_MS = 45_000;
 /** Attempts to find a (better) path while traffic flows: 1, 2, 4 … s apart. */
 export const ATTEMPT_BACK_OFF = { firstMs: 1_000, capMs: 60_000 } as const;
+/** After a pause in the traffic the last path gets this long to answer, or three round trips, before a call. */
+export const WAKE_GRACE_MS = 300;
 /** With a direct path slower than `FAST_ENOUGH_MS`, the others are looked at again this often. */
 export const UPGRADE_INTERVAL_MS = 60_000;
 export const FAST_ENOUGH_MS = 5;
+/** Paths that once worked are tried this often beside the attempts, while nothing direct works. */
+export const REVIVAL_INTERVAL_MS = 5_000;
+/** Calls leave at least this far apart. */
+export const CALL_GAP_MS = 250;
+/** A peer's calls that make us answer and check: this many at once, then one every so often. */
+export const CALL_BURST = 8;
+export const CALL_REFILL_MS = 1_000;
+/** Answers to a peer's checks: a second's worth at once, then this many a second. */
+export const MAX_ANSWERS_PER_SECOND = 200;

@@ -1,0 +1,101 @@
+/**
+ * Connectivity checks on the wire (docs/protocol-paths.md §3): STUN Binding requests and their answers.
+ *
+ * Both directions carry USERNAME = check id of the sender and MESSAGE-INTEGRITY-SHA256 under the pair's check key, so
+ * an answer finds its peer as a request does, and neither can be reflected as the other.
+ */
+import { encodeUtf8 } from "../bytes/index.ts";
+import type { UdpAddress } from "../net/index.ts";
+import {
+  encodeAttributeTypes,
+  encodeErrorCode,
+  encodeStun,
+  encodeUint32,
+  encodeXorAddress,
+  findAttribute,
+  parseUint32,
+  readXorAddress,
+  STUN_ATTRIBUTE,
+  STUN_METHOD_BINDING,
+  type StunClass,
+  type StunMessage,
+  type StunToEncode,
+  unknownRequiredAttributes,
+  verifyFingerprint,
+  verifyIntegrity,
+} from "../stun/index.ts";
+import { checkIdOf } from "./check-id.ts";
+import type { PairKeys } from "./check-keys.ts";
+import type { PathDropReason } from "./path-types.ts";
+
+export type Check =
+  /** `unknown`: attributes that we would have to understand; the request must be refused. */
+  | { readonly kind: "request"; readonly priority: number; readonly unknown: readonly number[] }
+  /** `mapped`: our address as the peer saw it. */
+  | { readonly kind: "answer"; readonly mapped: UdpAddress }
+  | { readonly kind: "refusal" };
+
+/** Attributes that a check may carry and a receiver must understand. */
+const UNDERSTOOD: ReadonlySet<number> = new Set([
+  STUN_ATTRIBUTE.username,
+  STUN_ATTRIBUTE.priority,
+  STUN_ATTRIBUTE.padding,
+  STUN_ATTRIBUTE.xorMappedAddress,
+  STUN_ATTRIBUTE.errorCode,
+  STUN_ATTRIBUTE.unknownAttributes,
+]);
+
+export function encodeCheckRequest(keys: PairKeys, transactionId: Uint8Array, priority: number): Uint8Array {
+  return encode(keys, "request", transactionId, [{ type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) }]);
+}
+
+/** `seen` is the source address of the request. */
+export function encodeCheckAnswer(keys: PairKeys, transactionId: Uint8Array, seen: UdpAddress): Uint8Array {
+  const value = encodeXorAddress(seen, transactionId);
+  return encode(keys, "success", transactionId, [{ type: STUN_ATTRIBUTE.xorMappedAddress, value }]);
+}
+
+/** 420 Unknown Attribute (RFC 8489 §6.3.1). */
+export function encodeCheckRefusal(keys: PairKeys, transactionId: Uint8Array, unknown: readonly number[]): Uint8Array {
+  return encode(keys, "error", transactionId, [
+    { type: STUN_ATTRIBUTE.errorCode, value: encodeErrorCode({ code: 420, reason: "Unknown Attribute" }) },
+    { type: STUN_ATTRIBUTE.unknownAttributes, value: encodeAttributeTypes(unknown) },
+  ]);
+}
+
+/** An authentic check of the peer, or why it is none. */
+export function readCheck(message: StunMessage, keys: PairKeys): Check | PathDropReason {
+  if (message.method !== STUN_METHOD_BINDING || message.class === "indication") return "check-malformed";
+  if (checkIdOf(message) !== keys.receiveCheckId) return "check-unauthenticated";
+  if (verifyIntegrity(message, "sha256", keys.checkKey) !== "valid") return "check-unauthenticated";
+  if (verifyFingerprint(message) === "invalid") return "check-malformed";
+  const unknown = unknownRequiredAttributes(message, UNDERSTOOD);
+  if (message.class === "request") return readRequest(message, unknown);
+  if (unknown.length > 0) return "check-unknown-attribute";
+  if (message.class === "error") return { kind: "refusal" };
+  const mapped = readXorAddress(message, STUN_ATTRIBUTE.xorMappedAddress);
+  return mapped === undefined ? "check-malformed" : { kind: "answer", mapped };
+}
+
+function readRequest(message: StunMessage, unknown: readonly number[]): Check | PathDropReason {
+  const value = findAttribute(message, STUN_ATTRIBUTE.priority);
+  const priority = value === undefined ? undefined : parseUint32(value);
+  return priority === undefined ? "check-malformed" : { kind: "request", priority, unknown };
+}
+
+function encode(
+  keys: PairKeys,
+  messageClass: StunClass,
+  transactionId: Uint8Array,
+  attributes: StunToEncode["attributes"],
+): Uint8Array {
+  const username = { type: STUN_ATTRIBUTE.username, value: encodeUtf8(keys.sendCheckId) };
+  return encodeStun({
+    class: messageClass,
+    method: STUN_METHOD_BINDING,
+    transactionId,
+    attributes: [username, ...attributes],
+    integrity: { kind: "sha256", key: keys.checkKey },
+    fingerprint: true,
+  });
+}

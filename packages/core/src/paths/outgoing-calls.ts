@@ -1,0 +1,47 @@
+import { addMs, type Instant } from "../time.ts";
+import type { CallType } from "./call-body.ts";
+import { CALL_GAP_MS } from "./timings.ts";
+
+export interface DueCall {
+  readonly type: CallType;
+  readonly callId: string;
+}
+
+/**
+ * Calls that are to be made. Wishes that come close together become one call, since each call carries all candidates;
+ * an offer is worth more than an update.
+ */
+export class OutgoingCalls {
+  #wanted: DueCall | undefined;
+  #answer: DueCall | undefined;
+  #notBefore = 0 as Instant;
+
+  wantOffer(callId: string): void {
+    this.#wanted = { type: "offer", callId };
+  }
+
+  wantUpdate(callId: string): void {
+    this.#wanted ??= { type: "update", callId };
+  }
+
+  /** Answers leave at once; of several offers the last one is answered. */
+  wantAnswer(callId: string): void {
+    this.#answer = { type: "answer", callId };
+  }
+
+  /** The next call that may leave. */
+  take(now: Instant): DueCall | undefined {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    if (answer !== undefined) return answer;
+    if (this.#wanted === undefined || now < this.#notBefore) return undefined;
+    const wanted = this.#wanted;
+    this.#wanted = undefined;
+    this.#notBefore = addMs(now, CALL_GAP_MS);
+    return wanted;
+  }
+
+  nextAt(): Instant | undefined {
+    return this.#wanted === undefined ? undefined : this.#notBefore;
+  }
+}

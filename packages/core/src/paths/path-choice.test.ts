@@ -1,0 +1,105 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { choosePath, comparePaths, type PathMetrics } from "./path-choice.ts";
+
+function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): PathMetrics {
+  return { key, kind: "direct", rttMs, remoteIp: "192.0.2.1", linkPreference: 0, ...more };
+}
+
+describe("path choice", () => {
+  it("is none without trusted paths", () => {
+    expect(choosePath([], path("a", 1))).toBeUndefined();
+  });
+
+  it("takes the first path that answers", () => {
+    const only = path("a", 500);
+    expect(choosePath([only], undefined)).toEqual({ path: only, why: "the first path that answered" });
+  });
+
+  it("prefers direct to relayed, however slow", () => {
+    const relayed = path("r", 5, { kind: "relayed" });
+    const direct = path("d", 300);
+    expect(choosePath([relayed, direct], relayed)).toEqual({ path: direct, why: "direct instead of relayed" });
+    expect(choosePath([relayed], relayed)).toEqual({ path: relayed, why: null });
+  });
+
+  it.each([
+    ["10 ms and 20 % faster", 50, 40, "b"],
+    ["9 ms faster only", 30, 21, "a"],
+    ["19 % faster only", 100, 81, "a"],
+    ["slower", 10, 50, "a"],
+  ])("with another path %s (%d, %d) keeps or changes the active one", (_what, current, other, chosen) => {
+    const a = path("a", current);
+    const result = choosePath([a, path("b", other)], a);
+    expect(result?.path.key).toBe(chosen);
+    expect(result?.why === null).toBe(chosen === "a");
+  });
+
+  it("prefers IPv6, then the nearer address, then the link, at about the same speed", () => {
+    const ipv4 = path("a", 20);
+    const ipv6 = path("b", 23, { remoteIp: "2001:db8::1" });
+    expect(choosePath([ipv4, ipv6], ipv4)?.path).toBe(ipv6);
+    expect(choosePath([ipv4, ipv6], ipv6)?.path).toBe(ipv6);
+    const near = path("c", 23, { remoteIp: "192.168.1.1" });
+    expect(choosePath([ipv4, near], ipv4)?.path).toBe(near);
+    const liked = path("d", 23, { linkPreference: 1 });
+    expect(choosePath([ipv4, liked], ipv4)?.path).toBe(liked);
+  });
+
+  it("does not prefer what is clearly slower", () => {
+    const ipv4 = path("a", 20);
+    const ipv6 = path("b", 26, { remoteIp: "2001:db8::1" });
+    expect(choosePath([ipv4, ipv6], ipv4)?.path).toBe(ipv4);
+    expect(choosePath([ipv4, ipv6], ipv6)?.path).toBe(ipv6);
+  });
+
+  it("replaces a path that is not trusted any more", () => {
+    const other = path("b", 80);
+    expect(choosePath([other], path("a", 1))).toEqual({ path: other, why: "the former path does not answer" });
+  });
+
+  const anyPath = fc.record({
+    kind: fc.constantFrom("direct" as const, "relayed" as const),
+    rttMs: fc.double({ min: 0, max: 300, noNaN: true }),
+    remoteIp: fc.constantFrom("127.0.0.1", "10.0.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "fe80::1"),
+    linkPreference: fc.integer({ min: 0, max: 3 }),
+  });
+  const anyPaths = fc
+    .array(anyPath, { minLength: 1, maxLength: 8 })
+    .map((paths) => paths.map((metrics, index): PathMetrics => ({ ...metrics, key: String(index) })));
+
+  it("comes to rest after one change while measurements are steady", () => {
+    fc.assert(
+      fc.property(anyPaths, fc.nat(), (paths, start) => {
+        const first = choosePath(paths, paths[start % paths.length]);
+        const second = choosePath(paths, first?.path);
+        expect(second).toEqual({ path: first?.path, why: null });
+      }),
+    );
+  });
+
+  it("does not depend on the order of the paths", () => {
+    fc.assert(
+      fc.property(anyPaths, (paths) => {
+        expect(choosePath([...paths].reverse(), undefined)?.path).toBe(choosePath(paths, undefined)?.path);
+      }),
+    );
+  });
+
+  it("never chooses a relayed path while a direct one is trusted, nor one that is clearly slower", () => {
+    fc.assert(
+      fc.property(anyPaths, fc.nat(), (paths, start) => {
+        const chosen = choosePath(paths, paths[start % paths.length])!.path;
+        const direct = paths.filter(({ kind }) => kind === "direct");
+        if (direct.length > 0) expect(chosen.kind).toBe("direct");
+        const fastest = Math.min(...(direct.length > 0 ? direct : paths).map(({ rttMs }) => rttMs));
+        expect(chosen.rttMs - fastest < 10 || fastest > chosen.rttMs * 0.8).toBe(true);
+      }),
+    );
+  });
+
+  it("sorts direct paths first", () => {
+    const paths = [path("r", 1, { kind: "relayed" }), path("slow", 90), path("fast", 10)];
+    expect([...paths].sort(comparePaths).map(({ key }) => key)).toEqual(["fast", "slow", "r"]);
+  });
+});

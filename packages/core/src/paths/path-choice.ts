@@ -1,0 +1,100 @@
+/**
+ * Which path carries the traffic: pure functions on measured values.
+ *
+ * Direct before relayed. Then the round-trip time, with hysteresis: the active path stays until another is faster by
+ * 10 ms and by 20 %. Among paths that are about equally fast (half of that) IPv6 is preferred, then the nearer address
+ * (loopback, link-local, private), then the preferred link. The choice depends on nothing else, so with steady
+ * measurements it never changes twice.
+ */
+import { ipFamilyOf } from "./address-class.ts";
+import { localityRank } from "./candidate.ts";
+import type { PathKind } from "./path-types.ts";
+
+export interface PathMetrics {
+  /** Tells paths apart, and orders those that are equal in everything else. */
+  readonly key: string;
+  readonly kind: PathKind;
+  /** Smoothed. */
+  readonly rttMs: number;
+  /** The remote IP address. */
+  readonly remoteIp: string;
+  /** 0–65535, larger is better. */
+  readonly linkPreference: number;
+}
+
+export interface PathChoice<T> {
+  readonly path: T;
+  /** Why it is not the current one; null if it is. */
+  readonly why: string | null;
+}
+
+const HYSTERESIS_MS = 10;
+const HYSTERESIS_RATIO = 0.2;
+
+/** The best of `trusted`, undefined if there is none. `current` counts only if it is among them. */
+export function choosePath<T extends PathMetrics>(
+  trusted: readonly T[],
+  current: T | undefined,
+): PathChoice<T> | undefined {
+  const direct = trusted.filter(({ kind }) => kind === "direct");
+  const eligible = direct.length > 0 ? direct : trusted;
+  const fastest = eligible.reduce<T | undefined>(
+    (best, path) => (best === undefined || path.rttMs < best.rttMs ? path : best),
+    undefined,
+  );
+  if (fastest === undefined) return undefined;
+  const equallyFast = eligible.filter((path) => !isSlower(path.rttMs, fastest.rttMs, 0.5));
+  const preferred = equallyFast.reduce((best, path) => (comparePreference(path, best) < 0 ? path : best), fastest);
+  if (current === undefined || !eligible.some(({ key }) => key === current.key)) {
+    return { path: preferred, why: whyNew(preferred, current, trusted) };
+  }
+  if (isSlower(current.rttMs, fastest.rttMs, 1)) {
+    return { path: preferred, why: `faster: ${roundMs(preferred.rttMs)} instead of ${roundMs(current.rttMs)}` };
+  }
+  const why = whyPreferred(preferred, current);
+  return why === undefined ? { path: current, why: null } : { path: preferred, why };
+}
+
+/** Sorts paths for display and for carrying traffic together: as `choosePath` would choose without a current one. */
+export function comparePaths(a: PathMetrics, b: PathMetrics): number {
+  if (a.kind !== b.kind) return a.kind === "direct" ? -1 : 1;
+  if (isSlower(a.rttMs, b.rttMs, 0.5)) return 1;
+  if (isSlower(b.rttMs, a.rttMs, 0.5)) return -1;
+  return comparePreference(a, b);
+}
+
+/** True if `rttMs` is worse than `otherMs` by `share` of the hysteresis, both absolutely and relatively. */
+function isSlower(rttMs: number, otherMs: number, share: number): boolean {
+  return rttMs - otherMs >= HYSTERESIS_MS * share && otherMs <= rttMs * (1 - HYSTERESIS_RATIO * share);
+}
+
+/** Negative if `a` is preferred. */
+function comparePreference(a: PathMetrics, b: PathMetrics): number {
+  return (
+    ipFamilyOf(b.remoteIp) - ipFamilyOf(a.remoteIp) ||
+    localityRank(b.remoteIp) - localityRank(a.remoteIp) ||
+    b.linkPreference - a.linkPreference ||
+    a.rttMs - b.rttMs ||
+    (a.key < b.key ? -1 : 1)
+  );
+}
+
+/** Why `path` should replace the current one although it is not faster; undefined if it should not. */
+function whyPreferred(path: PathMetrics, current: PathMetrics): string | undefined {
+  const family = ipFamilyOf(path.remoteIp) - ipFamilyOf(current.remoteIp);
+  if (family !== 0) return family > 0 ? "IPv6 is preferred at about the same speed" : undefined;
+  const locality = localityRank(path.remoteIp) - localityRank(current.remoteIp);
+  if (locality !== 0) return locality > 0 ? "the nearer address is preferred at about the same speed" : undefined;
+  if (path.linkPreference > current.linkPreference) return "its link is preferred at about the same speed";
+  return undefined;
+}
+
+function whyNew(path: PathMetrics, current: PathMetrics | undefined, trusted: readonly PathMetrics[]): string {
+  if (current === undefined) return "the first path that answered";
+  if (path.kind === "direct" && trusted.some(({ key }) => key === current.key)) return "direct instead of relayed";
+  return "the former path does not answer";
+}
+
+function roundMs(ms: number): string {
+  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}

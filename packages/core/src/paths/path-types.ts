@@ -1,0 +1,105 @@
+import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
+import type { Instant } from "../time.ts";
+import type { CallBody } from "./call-body.ts";
+import type { CandidateKind, LocalCandidate, RemoteCandidate } from "./candidate.ts";
+
+export type PathKind = "direct" | "relayed";
+
+/** A path that may carry traffic, as it goes into the engine's table. */
+export interface UsablePath {
+  readonly address: PathAddress;
+  readonly kind: PathKind;
+  /** Share of the traffic; the active path has the largest. 0 is standby. */
+  readonly weight: number;
+  /** Answered recently enough. */
+  readonly trusted: boolean;
+  /** Smoothed, when the table was made. */
+  readonly rttMs: number;
+}
+
+/** How the engine should use the table: `redundant` while the active path is in doubt. */
+export type TrafficMode = "best" | "redundant";
+
+export interface ActivePath {
+  readonly address: PathAddress;
+  readonly kind: PathKind;
+  readonly rttMs: number;
+}
+
+export type PeerPathsEvent =
+  /** Seal this (`CallBox.seal`) and send it through the signalling server. */
+  | { readonly kind: "call"; readonly body: CallBody }
+  /** The table of usable paths has changed: the active one first, empty if there is none. */
+  | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }
+  /** Another path is active than before; null is none. `why` is a plain phrase. */
+  | {
+      readonly kind: "path-changed";
+      readonly from: ActivePath | null;
+      readonly to: ActivePath | null;
+      readonly why: string;
+    };
+
+/** Why a check was not acted upon. */
+export type PathDropReason =
+  | "check-malformed"
+  | "check-unauthenticated"
+  | "check-replayed"
+  | "check-unexpected"
+  | "check-rate-limited"
+  | "check-unknown-attribute";
+
+export type PathTimerReason = "check" | "check-timeout" | "path-failure" | "trust" | "attempt" | "call";
+
+export type PathState = "active" | "standby" | "checking" | "failed";
+
+export interface PathSnapshot {
+  readonly address: PathAddress;
+  readonly kind: PathKind;
+  readonly remoteKind: CandidateKind;
+  readonly state: PathState;
+  readonly weight: number;
+  /** Smoothed; null if it never answered. */
+  readonly rttMs: number | null;
+  readonly minRttMs: number | null;
+  /** Of the last checks, 0–1. */
+  readonly lossRatio: number;
+  readonly lastAnsweredAt: Instant | null;
+  /** Our address as the peer sees it on this path. */
+  readonly mappedAddress: UdpAddress | null;
+}
+
+/** One line of the history that `asterism explain` shows: what became of trying one path. */
+export interface AttemptRecord {
+  readonly at: Instant;
+  readonly remote: UdpAddress;
+  readonly linkId: LinkId;
+  readonly remoteKind: CandidateKind;
+  readonly result: "answered" | "no-answer" | "lost" | "removed";
+  /** Time from the first check to the first answer. */
+  readonly afterMs: number | null;
+  readonly why: string;
+}
+
+export interface PathChangeRecord {
+  readonly at: Instant;
+  readonly from: ActivePath | null;
+  readonly to: ActivePath | null;
+  readonly why: string;
+}
+
+export interface PeerPathsSnapshot {
+  readonly kind: PathKind | "none";
+  readonly active: ActivePath | null;
+  /** The active path answered recently; false while idle, too. */
+  readonly trusted: boolean;
+  /** Every path that was tried; the active one first. */
+  readonly paths: readonly PathSnapshot[];
+  readonly localCandidates: readonly LocalCandidate[];
+  readonly remoteCandidates: readonly RemoteCandidate[];
+  readonly nextAttemptAt: Instant | null;
+  /** Attempts in a row that brought no direct path. */
+  readonly attemptsWithoutSuccess: number;
+  readonly attempts: readonly AttemptRecord[];
+  readonly changes: readonly PathChangeRecord[];
+  readonly drops: Readonly<Partial<Record<PathDropReason, number>>>;
+}

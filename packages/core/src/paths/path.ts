@@ -1,0 +1,202 @@
+/**
+ * What is known about one path: a link of ours and an address of the peer's.
+ *
+ * A path is checked in runs: checks leave with growing pauses until one is answered or the run is used up. A path that
+ * carries traffic, or is kept warm, begins a run at every heartbeat, which normally ends with its first check. It falls
+ * silent, and is not trusted any more, when several checks in a row brought nothing, and has failed when a whole run
+ * did.
+ */
+import type { PathAddress, UdpAddress } from "../net/index.ts";
+import { addMs, earliest, type Instant } from "../time.ts";
+import type { CandidateKind } from "./candidate.ts";
+import type { PathMetrics } from "./path-choice.ts";
+import { PathStatistics } from "./path-statistics.ts";
+import type { PathKind } from "./path-types.ts";
+import {
+  CHECK_GAPS_MS,
+  FAILED_MS,
+  HEARTBEAT_MS,
+  LAST_CHECK_WAIT_MS,
+  SILENT_CHECKS,
+  SILENT_MS,
+  STANDBY_HEARTBEAT_MS,
+  STANDBY_TRUST_MS,
+  TRUST_MS,
+} from "./timings.ts";
+
+/** How often a path is checked while there is traffic. */
+export type PathRole = "active" | "warm" | "resting";
+
+export interface PathOptions {
+  readonly key: string;
+  readonly address: PathAddress;
+  readonly kind: PathKind;
+  readonly remoteKind: CandidateKind;
+  /** Of the remote candidate. */
+  readonly priority: number;
+  readonly linkPreference: number;
+}
+
+/** Checks in a whole run. */
+export const RUN_CHECKS = CHECK_GAPS_MS.length + 1;
+/** A request of the peer does not make us check sooner after our own last check than this. */
+const TRIGGER_GAP_MS = 100;
+
+export class Path implements PathMetrics {
+  readonly key: string;
+  readonly address: PathAddress;
+  readonly kind: PathKind;
+  readonly remoteKind: CandidateKind;
+  readonly priority: number;
+  readonly linkPreference: number;
+  readonly statistics = new PathStatistics();
+  role: PathRole = "resting";
+  /** Our address as the peer sees it on this path. */
+  mappedAddress: UdpAddress | undefined;
+  /** Checks brought nothing; out of use until one is answered. */
+  failed = false;
+  answeredAt: Instant | undefined;
+  lastCheckAt: Instant | undefined;
+  /** When the next check is due. */
+  nextCheckAt: Instant | undefined;
+  /** Something happened since the last answer that makes it worthless. */
+  #doubted = false;
+  /** Place in the run: checks sent; undefined while none is under way. */
+  #run: number | undefined;
+  /** Checks since the last answer or failure, and when the first of them left. */
+  #unanswered = 0;
+  #unansweredSince: Instant | undefined;
+
+  constructor(options: PathOptions) {
+    this.key = options.key;
+    this.address = options.address;
+    this.kind = options.kind;
+    this.remoteKind = options.remoteKind;
+    this.priority = options.priority;
+    this.linkPreference = options.linkPreference;
+  }
+
+  get rttMs(): number {
+    return this.statistics.smoothedRttMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  get remoteIp(): string {
+    return this.address.remote.address;
+  }
+
+  /** It has worked, and nothing shows that it does not any more. */
+  get isUsable(): boolean {
+    return this.answeredAt !== undefined && !this.failed;
+  }
+
+  get isBeingChecked(): boolean {
+    return this.#run !== undefined;
+  }
+
+  /** Two checks in a row have brought nothing yet. */
+  get isSuspect(): boolean {
+    return this.#unanswered >= 2;
+  }
+
+  /** Since when it has been checked in vain. */
+  get unansweredSince(): Instant | undefined {
+    return this.#unansweredSince;
+  }
+
+  /** It answered recently enough for its role, and is not silent. */
+  isTrusted(now: Instant): boolean {
+    const end = this.trustEnd();
+    return end !== undefined && now < end && !this.#isSilent(now);
+  }
+
+  /** When trust runs out unless an answer comes; undefined if there is none to run out. */
+  trustEnd(): Instant | undefined {
+    if (this.answeredAt === undefined || this.failed || this.#doubted) return undefined;
+    return addMs(this.answeredAt, this.role === "active" ? TRUST_MS : STANDBY_TRUST_MS);
+  }
+
+  /** The last answer says nothing about the present. */
+  doubt(): void {
+    this.#doubted = true;
+  }
+
+  /** Begins a run at once or later; `checks` limits its length. A run that has only begun goes on. */
+  startRun(at: Instant, checks: number = RUN_CHECKS): void {
+    if (this.#run !== undefined && this.#run <= 2) return;
+    this.#run = RUN_CHECKS - checks;
+    this.nextCheckAt = at;
+  }
+
+  /** The peer has shown that it reaches us here: check now. */
+  trigger(now: Instant): void {
+    if (this.lastCheckAt !== undefined && now - this.lastCheckAt < TRIGGER_GAP_MS) return;
+    if (this.#run === undefined || this.nextCheckAt === undefined) this.#run = 0;
+    this.nextCheckAt = now;
+  }
+
+  handleCheckSent(now: Instant): void {
+    const place = this.#run ?? 0;
+    this.#run = place + 1;
+    this.lastCheckAt = now;
+    this.#unanswered += 1;
+    this.#unansweredSince ??= now;
+    const gapMs = CHECK_GAPS_MS[place];
+    const patienceMs = 1.5 * (this.statistics.smoothedRttMs ?? 0);
+    this.nextCheckAt = gapMs === undefined ? undefined : addMs(now, Math.ceil(Math.max(gapMs, patienceMs)));
+  }
+
+  handleAnswer(rttMs: number, mapped: UdpAddress, now: Instant): void {
+    this.statistics.addAnswer(rttMs);
+    this.mappedAddress = mapped;
+    this.answeredAt = now;
+    this.failed = false;
+    this.#doubted = false;
+    this.#unanswered = 0;
+    this.#unansweredSince = undefined;
+    this.#run = undefined;
+    this.nextCheckAt = undefined;
+  }
+
+  /** Plans the next heartbeat, or none. Leaves a run alone. */
+  planHeartbeat(hasTraffic: boolean): void {
+    if (this.#run !== undefined) return;
+    this.nextCheckAt = undefined;
+    if (!hasTraffic || !this.isUsable || this.role === "resting" || this.lastCheckAt === undefined) return;
+    this.nextCheckAt = addMs(this.lastCheckAt, this.role === "active" ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS);
+  }
+
+  /** True when checks have just turned out to be in vain. */
+  expire(now: Instant): boolean {
+    const runEndsAt = this.#runEndsAt();
+    const runEnded = runEndsAt !== undefined && now >= runEndsAt;
+    if (runEnded) this.#run = undefined;
+    const failsAt = this.#failsAt();
+    if (!runEnded && !(failsAt !== undefined && now >= failsAt)) return false;
+    this.failed = true;
+    this.#unanswered = 0;
+    this.#unansweredSince = undefined;
+    return true;
+  }
+
+  /** When `expire` has something to do. */
+  expiresAt(): Instant | undefined {
+    return earliest(this.#runEndsAt(), this.#failsAt());
+  }
+
+  /** A run that is used up waits for an answer to its last check. */
+  #runEndsAt(): Instant | undefined {
+    if (this.#run === undefined || this.nextCheckAt !== undefined || this.lastCheckAt === undefined) return undefined;
+    return addMs(this.lastCheckAt, Math.ceil(Math.max(LAST_CHECK_WAIT_MS, 2 * (this.statistics.smoothedRttMs ?? 0))));
+  }
+
+  /** A path that worked fails even if new runs are begun all the time. */
+  #failsAt(): Instant | undefined {
+    if (!this.isUsable || this.#unanswered < RUN_CHECKS || this.#unansweredSince === undefined) return undefined;
+    return addMs(this.#unansweredSince, Math.max(FAILED_MS, 3 * (this.statistics.smoothedRttMs ?? 0)));
+  }
+
+  #isSilent(now: Instant): boolean {
+    if (this.#unanswered < SILENT_CHECKS || this.#unansweredSince === undefined) return false;
+    return now - this.#unansweredSince >= SILENT_MS;
+  }
+}
