@@ -4,6 +4,8 @@ import { type Argument, type Expression, type PrivateIdentifier, parseSync, Visi
 export interface Import {
   readonly specifier: string;
   readonly line: number;
+  /** Nothing of it is left when Node strips the types. */
+  readonly typeOnly: boolean;
 }
 
 /** A use of a global: `Date.now`, `new Date()`, `setTimeout`, `process`. */
@@ -31,17 +33,19 @@ export function parseModule(file: string, source: string): Module {
   const imports: Import[] = result.module.staticImports.map((entry) => ({
     specifier: entry.moduleRequest.value,
     line: lineOf(entry.start),
+    typeOnly: entry.entries.length > 0 && entry.entries.every(({ isType }) => isType),
   }));
   for (const { entries, start } of result.module.staticExports) {
     const request = entries.find((entry) => entry.moduleRequest)?.moduleRequest;
-    if (request) imports.push({ specifier: request.value, line: lineOf(start) });
+    if (!request) continue;
+    imports.push({ specifier: request.value, line: lineOf(start), typeOnly: entries.every(({ isType }) => isType) });
   }
 
   const declared = new Set<string>();
   const uses: { object: string; use: string; offset: number }[] = [];
-  const addImport = (source: Expression | Argument | undefined, offset: number): void => {
+  const addImport = (source: Expression | Argument | undefined, offset: number, typeOnly = false): void => {
     if (source?.type !== "Literal" || typeof source.value !== "string") return;
-    imports.push({ specifier: source.value, line: lineOf(offset) });
+    imports.push({ specifier: source.value, line: lineOf(offset), typeOnly });
   };
   const declare = (node: { type: string; name?: unknown } | null): void => {
     if (node?.type === "Identifier" && typeof node.name === "string") declared.add(node.name);
@@ -49,7 +53,7 @@ export function parseModule(file: string, source: string): Module {
 
   new Visitor({
     ImportExpression: (node) => addImport(node.source, node.start),
-    TSImportType: (node) => addImport(node.source, node.start),
+    TSImportType: (node) => addImport(node.source, node.start, true),
     CallExpression: ({ callee, arguments: [first], start }) => {
       if (callee.type !== "Identifier") return;
       if (callee.name === "require") addImport(first, start);

@@ -1,11 +1,10 @@
+import type { Import } from "./module.ts";
 import { SCOPE } from "./rooms.ts";
 import { isTestFile, roomOf, type Tree } from "./tree.ts";
 
 /** One import, and where it stands. */
-export interface RoomImport {
+export interface RoomImport extends Import {
   readonly file: string;
-  readonly line: number;
-  readonly specifier: string;
   /** The room of the file; undefined for tools and configuration. */
   readonly room: string | undefined;
   /** The room that the specifier names or reaches into; undefined for third parties and built-in modules. */
@@ -17,8 +16,8 @@ export function* eachImport(tree: Tree): Generator<RoomImport> {
   for (const [file, module] of tree.modules) {
     const room = roomOf(file);
     const inTest = isTestFile(file);
-    for (const { specifier, line } of module.imports) {
-      yield { file, line, specifier, room, target: targetRoom(file, specifier), inTest };
+    for (const item of module.imports) {
+      yield { ...item, file, room, target: targetRoom(file, item.specifier), inTest };
     }
   }
 }

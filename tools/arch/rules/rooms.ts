@@ -1,4 +1,4 @@
-import { eachImport, type RoomImport, roomOfPackage } from "../room-import.ts";
+import { eachImport, type RoomImport, resolveRelative, roomOfPackage } from "../room-import.ts";
 import { ROOMS, SCOPE, TEST_ROOM } from "../rooms.ts";
 import { type PackageJson, runTimeDependencies, type Tree } from "../tree.ts";
 import type { Violation } from "../violation.ts";
@@ -40,13 +40,17 @@ export function checkImportedRooms(tree: Tree): Violation[] {
   return found;
 }
 
-/** No door but those that `exports` names, and no relative path out of the room. */
+/**
+ * No door but those that `exports` names, and no relative path out of the room. Tests may share what lies in the
+ * `test/` folder of a room that they may import.
+ */
 export function checkDoors(tree: Tree): Violation[] {
   const found: Violation[] = [];
-  for (const { file, line, specifier, room, target } of eachImport(tree)) {
+  for (const { file, line, specifier, room, target, inTest } of eachImport(tree)) {
     if (target === undefined) continue;
     if (specifier.startsWith(".")) {
-      if (target === room) continue;
+      const shared = inTest && resolveRelative(file, specifier).startsWith(`packages/${target}/test/`);
+      if (target === room || shared) continue;
       found.push({ rule: "deep-import", file, line, message: `${specifier} reaches into the room "${target}"` });
     } else {
       const door = `.${specifier.slice(SCOPE.length + target.length)}`;

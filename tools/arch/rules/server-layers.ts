@@ -4,7 +4,7 @@ import type { Violation } from "../violation.ts";
 
 const SERVER = "packages/server/src/";
 
-/** Per layer of the server, what it may not load, and why. */
+/** Per layer of the server, what it may not load, and why. Types may come from anywhere: they do nothing. */
 const FORBIDDEN: Readonly<Record<string, readonly { readonly what: RegExp; readonly why: string }[]>> = {
   domain: [
     { what: /^packages\/server\/src\/(?:http|store)\//, why: "the domain is pure rules; http and store come to it" },
@@ -19,9 +19,9 @@ const FORBIDDEN: Readonly<Record<string, readonly { readonly what: RegExp; reado
 /** `http/` → `domain/` (pure) → values → `store/`. */
 export function checkServerLayers(tree: Tree): Violation[] {
   const found: Violation[] = [];
-  for (const { file, line, specifier, inTest } of eachImport(tree)) {
+  for (const { file, line, specifier, typeOnly, inTest } of eachImport(tree)) {
     const layer = file.startsWith(SERVER) ? file.slice(SERVER.length).split("/", 1)[0] : undefined;
-    if (layer === undefined || inTest) continue;
+    if (layer === undefined || inTest || typeOnly) continue;
     const target = specifier.startsWith(".") ? resolveRelative(file, specifier) : specifier;
     const broken = FORBIDDEN[layer]?.find(({ what }) => what.test(target));
     if (broken)
