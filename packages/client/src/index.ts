@@ -1,3 +1,4 @@
+export { type AdminAccess, AdminClient } from "./admin-client.ts";
 export { AgentClient, DEFAULT_AGENT_SOCKET } from "./agent-client.ts";
 export { type ControlHandlers, type ControlSocket, openControlSocket } from "./control-socket.ts";
 export { type ConnectOptions, connectPinned, type PinnedServer } from "./pinned-connection.ts";

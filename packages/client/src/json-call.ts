@@ -32,14 +32,14 @@ export function callJson(
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
     const outgoing = request({
       ...(transport.kind === "unix"
-        ? { socketPath: transport.path }
-        : { createConnection: () => transport.socket, host: transport.host }),
-      agent: false,
+        ? { socketPath: transport.path, agent: false }
+        : { createConnection: () => transport.socket }),
       method: call.method,
       path: call.path,
       headers: {
         accept: "application/json",
         connection: "close",
+        host: transport.kind === "unix" ? "localhost" : transport.host,
         ...(payload === undefined ? {} : { "content-type": "application/json", "content-length": payload.length }),
         ...call.headers,
       },

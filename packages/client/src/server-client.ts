@@ -51,9 +51,16 @@ export class ServerClient {
     this.#options = options;
   }
 
-  /** What a join key would give this machine (`machineKey`: base64); the key is not used up. */
-  previewJoin(secret: Uint8Array, machineKey: string): Promise<JoinPreviewResponse> {
-    const body: JoinPreviewRequest = { keySecret: encodeBase64Url(secret), protocol: PROTOCOL_VERSION, machineKey };
+  /**
+   * What a join key would give; the key is not used up. A machine that may have used a one-time key before (the answer
+   * was lost) says who it is by `machineKey` (base64), else the key is refused as used.
+   */
+  previewJoin(secret: Uint8Array, machineKey?: string): Promise<JoinPreviewResponse> {
+    const body: JoinPreviewRequest = {
+      keySecret: encodeBase64Url(secret),
+      protocol: PROTOCOL_VERSION,
+      ...(machineKey === undefined ? {} : { machineKey }),
+    };
     return this.#post(JOIN_PREVIEW_PATH, body, parseJoinPreviewResponse);
   }
 

@@ -1,0 +1,58 @@
+import { Command, Option } from "commander";
+import { type AdminOptions, adminCommand, printDone, printList, printOne, withAdmin } from "./admin-options.ts";
+
+interface CreateOptions extends AdminOptions {
+  readonly kind: "ip" | "ethernet";
+  readonly ipv4?: string;
+}
+
+export function createNetworkCommand(): Command {
+  return new Command("network")
+    .description("networks of this server")
+    .addCommand(createCommand())
+    .addCommand(
+      adminCommand("list", "list the networks").action((options: AdminOptions) =>
+        withAdmin(options, async (client) => {
+          printList(await client.listNetworks(), options, ["NAME", "IPV4", "IPV6", "DEVICES", "ID"], (network) => [
+            network.name,
+            network.ipv4Range,
+            network.ipv6Range,
+            String(network.deviceCount),
+            network.id,
+          ]);
+        }),
+      ),
+    )
+    .addCommand(
+      adminCommand("show", "show one network")
+        .argument("<network>", "name or id")
+        .action((network: string, options: AdminOptions) =>
+          withAdmin(options, async (client) => printOne(await client.getNetwork(network), options)),
+        ),
+    )
+    .addCommand(
+      adminCommand("delete", "delete a network with its join keys")
+        .argument("<network>", "name or id")
+        .option("--force", "also if it has devices, which are removed")
+        .action((network: string, options: AdminOptions & { readonly force?: boolean }) =>
+          withAdmin(options, async (client) => {
+            await client.deleteNetwork(network, options.force === true);
+            printDone(`network ${network} deleted`, { deleted: network }, options);
+          }),
+        ),
+    );
+}
+
+function createCommand(): Command {
+  return adminCommand("create", "create a network")
+    .argument("<name>", "lower-case letters, digits and hyphens; becomes part of every device's DNS name")
+    .addOption(new Option("--kind <kind>", "kind of network").choices(["ip", "ethernet"]).default("ip"))
+    .option("--ipv4 <cidr>", "range of its addresses, e.g. 10.20.0.0/16 (default: a free private /16)")
+    .action((name: string, options: CreateOptions) =>
+      withAdmin(options, async (client) => {
+        const { kind, ipv4 } = options;
+        const network = await client.createNetwork({ name, kind, ...(ipv4 === undefined ? {} : { ipv4Range: ipv4 }) });
+        printOne(network, options);
+      }),
+    );
+}
