@@ -21,7 +21,7 @@ struct Session {
   /** Reserves `count` counters; false if the session has none left. */
   bool reserve_counters(uint64_t count, uint64_t& first) {
     // Looking first keeps an exhausted counter from being pushed on until it wraps.
-    if (send_counter.load(std::memory_order_relaxed) >= REJECT_AFTER_MESSAGES - count) return false;
+    if (send_counter.load(std::memory_order_relaxed) > REJECT_AFTER_MESSAGES - count) return false;
     first = send_counter.fetch_add(count, std::memory_order_relaxed);
     return true;
   }
