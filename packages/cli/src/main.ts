@@ -1,7 +1,7 @@
 import { AsterismError } from "@asterism/core/errors";
+import { VERSION } from "@asterism/core/version";
 import { Command, CommanderError } from "commander";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, printError } from "./output.ts";
-import { VERSION } from "@asterism/core/version";
 
 /** Each command's module, loaded only when it is asked for (or all of them, for the list in `--help`). */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -14,7 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./commands/status.ts")).createStatusCommand(),
   peers: async () => (await import("./commands/peers.ts")).createPeersCommand(),
   ping: async () => (await import("./commands/ping.ts")).createPingCommand(),
-  admin: async () => (await import("./commands/admin/index.ts")).createAdminCommand(),
+  admin: async () => (await import("./commands/admin/admin.ts")).createAdminCommand(),
 };
 
 async function main(args: readonly string[]): Promise<number> {

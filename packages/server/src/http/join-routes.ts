@@ -6,7 +6,7 @@ import {
   parseJoinRequest,
   parseLeaveRequest,
 } from "@asterism/core/control";
-import { AsterismError, unwrap } from "@asterism/core/errors";
+import { AsterismError, type ErrorCode, isAsterismError, unwrap } from "@asterism/core/errors";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ServerContext } from "../context.ts";
 import { type BucketLimits, KeyedBuckets, sourceOf } from "../domain/token-bucket.ts";
@@ -14,9 +14,12 @@ import { leave } from "../operations/devices.ts";
 import { join, previewJoin } from "../operations/join.ts";
 import type { StreamHub } from "../streams/hub.ts";
 
-/** Joins, previews and leaves of one source address. A refused one costs more. */
+/** Joins, previews and leaves of one source address: a whole office may sit behind one. */
 export const DEFAULT_JOIN_LIMITS: BucketLimits = { burst: 300, perSecond: 5 };
-const REFUSAL_COST = 9;
+
+/** Guessing costs more than using: what honest machines are seldom refused for. */
+const GUESSES: ReadonlySet<ErrorCode> = new Set(["join-key-unknown", "signature-invalid", "invalid-input"]);
+const GUESS_COST = 9;
 
 /** What machines ask before and after they have a control stream. */
 export function addJoinRoutes(
@@ -34,8 +37,7 @@ export function addJoinRoutes(
     try {
       return await operation();
     } catch (error) {
-      // Guessing keys costs more than using them.
-      buckets.take(source, performance.now(), REFUSAL_COST);
+      if (isAsterismError(error) && GUESSES.has(error.code)) buckets.take(source, performance.now(), GUESS_COST);
       throw error;
     }
   };
