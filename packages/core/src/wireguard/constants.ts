@@ -22,6 +22,8 @@ export const REKEY_AFTER_TIME_RECEIVING_MS = REJECT_AFTER_TIME_MS - KEEPALIVE_TI
 /** §6.6: life of a cookie, and of the secret that cookies are made from. */
 export const COOKIE_REFRESH_TIME_MS = 120_000;
 
+/** Shortest interval of persistent keepalives, the unit of `wg`. */
+export const PERSISTENT_KEEPALIVE_MIN_MS = 1_000;
 /** §5.1: a peer's initiations are not computed on more often than this. */
 export const INITIATION_INTERVAL_MIN_MS = 20;
 /** How long an initiation that arrives again by another path is answered with the response it got. */

@@ -20,7 +20,7 @@ import { type Crypto, clampX25519, KEY_SIZE_BYTES } from "../identity/index.ts";
 import type { PathAddress } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { ClockReading, Instant } from "../time.ts";
-import { REKEY_TIMEOUT_MS } from "./constants.ts";
+import { PERSISTENT_KEEPALIVE_MIN_MS, REKEY_TIMEOUT_MS } from "./constants.ts";
 import { DeviceContext } from "./device-context.ts";
 import type { WireGuardDropReason } from "./drop-reason.ts";
 import type { PeerHandle, SessionRole, WireGuardEvent, WireGuardTransmit } from "./events.ts";
@@ -90,10 +90,14 @@ export class WireGuard {
 
   // Peers
 
-  /** Throws RangeError on keys of another length and on a key that a peer has already. */
+  /** Throws RangeError on keys of another length, a key that a peer has already, and a keepalive under a second. */
   addPeer(options: PeerOptions): PeerHandle {
     const { publicKey, presharedKey, persistentKeepaliveMs } = options;
     requireSize(publicKey, KEY_SIZE_BYTES, "public key");
+    if (presharedKey !== undefined) requireSize(presharedKey, PRESHARED_KEY_SIZE_BYTES, "preshared key");
+    if (persistentKeepaliveMs !== undefined && !(persistentKeepaliveMs >= PERSISTENT_KEEPALIVE_MIN_MS)) {
+      throw new RangeError(`a persistent keepalive takes at least ${PERSISTENT_KEEPALIVE_MIN_MS} ms`);
+    }
     if (this.#peersByKey.has(encodeHex(publicKey))) throw new RangeError("a peer with this public key exists already");
     const handle = this.#nextHandle++;
     const peer = new Peer(handle, publicKey.slice(), this.#noisePeerOf(publicKey), persistentKeepaliveMs);
