@@ -12,7 +12,7 @@ import { loadOrCreateCertificate } from "./certificate.ts";
 import type { ServerContext } from "./context.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import type { BucketLimits } from "./domain/token-bucket.ts";
-import { startHousekeeping } from "./housekeeping.ts";
+import { keepHouse, startHousekeeping } from "./housekeeping.ts";
 import { createAdminApp, createPublicApp } from "./http/app.ts";
 import { acceptControlStreams, type ControlUpgrades } from "./http/control-upgrade.ts";
 import {
@@ -58,6 +58,8 @@ export interface RunningServer {
   readonly fingerprint: Uint8Array;
   readonly port: number;
   readonly adminSocketPath: string;
+  /** Runs the regular clearing away at once; it runs by itself every 15 s. */
+  keepHouse(): Promise<void>;
   /** Ends all streams, writes everything down and frees the data folder. */
   close(): Promise<void>;
 }
@@ -129,6 +131,7 @@ async function startOnDatabase(startUp: StartUp): Promise<RunningServer> {
     fingerprint: identity.fingerprint,
     port,
     adminSocketPath: folder.adminSocketPath,
+    keepHouse: () => keepHouse(context, hub),
     close: () => {
       closing ??= shutDown(parts, context, folder);
       return closing;
