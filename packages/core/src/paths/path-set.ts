@@ -3,7 +3,7 @@
  * learnt from where the peer's datagrams come from. Bounded, whatever the peer claims.
  */
 import type { IpRange } from "../addresses/index.ts";
-import { type LinkId, type PathAddress, pathAddressKey } from "../net/index.ts";
+import { formatUdpAddress, type LinkId, type PathAddress, pathAddressKey } from "../net/index.ts";
 import { ipFamilyOf, isOfferable } from "./address-class.ts";
 import { type LocalCandidate, linkPreferenceOf, MAX_PEER_REFLEXIVE, type RemoteCandidate } from "./candidate.ts";
 import { Path } from "./path.ts";
@@ -26,6 +26,8 @@ export interface LinkChanges {
 
 export class PathSet {
   readonly #overlayRanges: readonly IpRange[];
+  /** Our own host addresses: a peer in another private network may have the same ones. */
+  #own: ReadonlySet<string> = new Set();
   readonly #links = new Map<LinkId, Link>(); // bounded: links of this host
   readonly #paths = new Map<string, Path>(); // bounded: MAX_PATHS
 
@@ -48,6 +50,9 @@ export class PathSet {
   setLinks(candidates: readonly LocalCandidate[]): LinkChanges {
     const before = new Map(this.#links);
     this.#links.clear();
+    this.#own = new Set(
+      candidates.filter(({ kind }) => kind === "host").map(({ address }) => formatUdpAddress(address)),
+    );
     for (const [id, own] of Map.groupBy(candidates, ({ linkId }) => linkId)) this.#links.set(id, describeLink(own));
     const removed: Path[] = [];
     const doubtful: Path[] = [];
@@ -97,6 +102,7 @@ export class PathSet {
   }
 
   #addRemote({ kind, address, priority }: RemoteCandidate): void {
+    if (this.#own.has(formatUdpAddress(address))) return;
     for (const [linkId, link] of this.#links) {
       if (!link.families.has(ipFamilyOf(address.address))) continue;
       const pathAddress = { linkId, remote: address, channel: null };

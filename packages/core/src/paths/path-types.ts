@@ -27,7 +27,10 @@ export interface ActivePath {
 }
 
 export type PeerPathsEvent =
-  /** Seal this (`CallBox.seal`) and send it through the signalling server. */
+  /**
+   * Seal this (`CallBox.seal`) and send it through the signalling server. If server-reflexive
+   * candidates may be out of date, that is the time to gather them anew and hand them in.
+   */
   | { readonly kind: "call"; readonly body: CallBody }
   /** The table of usable paths has changed: the active one first, empty if there is none. */
   | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }

@@ -13,7 +13,7 @@
  */
 import type { IpRange } from "../addresses/index.ts";
 import { encodeHex } from "../bytes/index.ts";
-import type { PathAddress } from "../net/index.ts";
+import { formatUdpAddress, type PathAddress } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { type StunMessage, TRANSACTION_ID_BYTES } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
@@ -34,6 +34,7 @@ import { SeenTransactions } from "./seen-transactions.ts";
 import {
   CALL_BURST,
   CALL_REFILL_MS,
+  CALLED_LATELY_MS,
   CHECK_BURST,
   CHECK_PACING_MS,
   FAST_ENOUGH_MS,
@@ -94,6 +95,8 @@ export class PeerPaths {
   #table: PathTable = { paths: [], mode: "best" };
   /** When somebody last wanted to send or data moved. */
   #demandAt: Instant | undefined;
+  /** When the peer last called. */
+  #calledAt: Instant | undefined;
   #upgradeAt: Instant | undefined;
   #deadline: Deadline | undefined;
 
@@ -120,10 +123,14 @@ export class PeerPaths {
 
   /** An opened call of this peer. */
   handleCall(body: CallBody, now: Instant): void {
+    this.#calledAt = now;
     this.#setRemote(acceptedCandidates(body.candidates, this.#overlayRanges), now);
     // A peer that calls without end must not make us send without end; the candidates count all the same.
     if (this.#callLimit.take(now)) {
+      const offered = new Set(this.#remote.map(({ address }) => formatUdpAddress(address)));
       for (const path of this.#set.all()) {
+        // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
+        if (!offered.has(formatUdpAddress(path.address.remote))) path.doubt();
         const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
         if (!isFresh || !path.isTrusted(now)) path.startRun(now);
       }
@@ -140,11 +147,12 @@ export class PeerPaths {
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
     for (const path of doubtful) path.doubt();
     this.#set.setRemotes(this.#remote);
-    if (this.#hasTraffic(now)) {
+    const hasTraffic = this.#hasTraffic(now);
+    if (hasTraffic || this.#wasCalledLately(now)) {
       for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
       // Without a direct path that is above doubt the attempt makes an offer, which is worth more.
       this.#calls.wantUpdate(this.#newCallId());
-      this.#attempts.restart(now);
+      if (hasTraffic) this.#attempts.restart(now);
     }
     this.#update(now);
   }
@@ -398,11 +406,13 @@ export class PeerPaths {
       if (this.#warm === "all") path.role = "active";
       else if (index < MAX_WARM_STANDBY) path.role = "warm";
     }
-    // While the active path is in question, it is good to know which other one works.
-    if (hasTraffic && active?.isSuspect === true) {
-      for (const path of others) if (now - (path.lastCheckAt ?? 0) >= STANDBY_RECHECK_MS) path.startRun(now);
-    }
+    if (hasTraffic && active?.isSuspect === true) this.#recheck(others, now);
     for (const path of this.#set.all()) path.planHeartbeat(hasTraffic);
+  }
+
+  /** While the active path is in question, it is good to know which other one works. */
+  #recheck(others: readonly Path[], now: Instant): void {
+    for (const path of others) if (now - (path.lastCheckAt ?? 0) >= STANDBY_RECHECK_MS) path.startRun(now);
   }
 
   #sendDueChecks(now: Instant): void {
@@ -461,6 +471,11 @@ export class PeerPaths {
 
   #hasTraffic(now: Instant): boolean {
     return this.#demandAt !== undefined && now - this.#demandAt < TRAFFIC_MS;
+  }
+
+  /** The peer is looking for a path: what we learn about ourselves matters to it. */
+  #wasCalledLately(now: Instant): boolean {
+    return this.#calledAt !== undefined && now - this.#calledAt < CALLED_LATELY_MS;
   }
 
   /** A direct path works: nothing more to look for but a faster one. */

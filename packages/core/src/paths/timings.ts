@@ -40,6 +40,8 @@ export const FAST_ENOUGH_MS = 5;
 export const REVIVAL_INTERVAL_MS = 5_000;
 /** Calls leave at least this far apart. */
 export const CALL_GAP_MS = 250;
+/** After a call the peer is told of changes of our candidates for this long, traffic or not. */
+export const CALLED_LATELY_MS = 10_000;
 /** A peer's calls that make us answer and check: this many at once, then one every so often. */
 export const CALL_BURST = 8;
 export const CALL_REFILL_MS = 1_000;
