@@ -9,7 +9,8 @@ export function formatPeerTable(peers: readonly PeerStatus[]): string {
 
 function formatPeer(peer: PeerStatus): string[] {
   const { path } = peer;
-  const way = path.kind === "none" ? "–" : `${path.kind} ${path.remote ?? ""}${path.link === null ? "" : ` (${path.link})`}`;
+  const way =
+    path.kind === "none" ? "–" : `${path.kind} ${path.remote ?? ""}${path.link === null ? "" : ` (${path.link})`}`;
   return [
     peer.name,
     peer.ipv4 ?? peer.ipv6 ?? "–",

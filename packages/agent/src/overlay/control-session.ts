@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type ControlSocket, openControlSocket, type PinnedServer } from "@asterism/client";
 import { backOffDelayMs } from "@asterism/core/back-off";
 import { encodeBase64 } from "@asterism/core/bytes";
@@ -17,6 +16,7 @@ import {
 import { isAsterismError } from "@asterism/core/errors";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
+import { systemRandom } from "../platform/random.ts";
 
 const RECONNECT = { firstMs: 500, capMs: 30_000 } as const;
 
@@ -176,7 +176,7 @@ export class ControlSession {
 
   #scheduleReconnect(why: string): void {
     this.#problem = why;
-    const delayMs = backOffDelayMs(RECONNECT, this.#attempt++, (sizeBytes) => randomBytes(sizeBytes));
+    const delayMs = backOffDelayMs(RECONNECT, this.#attempt++, systemRandom);
     this.#options.logger.info({ reconnectInMs: Math.round(delayMs) }, why);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#connect(), delayMs);

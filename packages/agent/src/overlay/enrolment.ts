@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { ServerClient } from "@asterism/client";
 import {
@@ -17,6 +16,7 @@ import type { JoinBody } from "@asterism/core/local-api";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { stretchPassphrase } from "../platform/passphrase.ts";
+import { systemRandom } from "../platform/random.ts";
 import { checkRangeConflict } from "../platform/routes.linux.ts";
 import { keyText, type Membership } from "../state/membership.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
@@ -42,7 +42,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
   await checkRanges(preview, former, context);
 
   const { machine, crypto } = context;
-  const nodeKeys = generateNodeKeyPair(crypto, (sizeBytes) => randomBytes(sizeBytes));
+  const nodeKeys = generateNodeKeyPair(crypto, systemRandom);
   const record: NodeRecord = {
     networkId: preview.network.id,
     nodeKey: nodeKeys.publicKey,

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { Mesh, MeshEffect, MeshTime } from "@asterism/core/mesh";
-import type { Instant } from "@asterism/core/time";
+import type { Mesh, MeshEffect } from "@asterism/core/mesh";
+import type { ClockReading, Instant } from "@asterism/core/time";
 import type { EngineDevice, EngineEvent, PeerCounters, PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
@@ -52,7 +52,7 @@ export class MeshShell {
   }
 
   /** Feeds the mesh and carries out what comes of it. */
-  run(input: (mesh: Mesh, time: MeshTime) => void): void {
+  run(input: (mesh: Mesh, time: ClockReading) => void): void {
     if (this.#stopped) return;
     input(this.#options.mesh, { now: monotonicNow(), wall: wallNow() });
     this.#drain();

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
 import type { MapMessage, ServerMessage } from "@asterism/core/control";
@@ -11,6 +10,7 @@ import { candidatePriority } from "@asterism/core/paths";
 import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
+import { systemRandom } from "../platform/random.ts";
 import {
   applyOverlayRoutes,
   checkRangeConflict,
@@ -221,7 +221,7 @@ export class OverlayNetwork {
     return new Mesh({
       networkId: network.id,
       crypto: this.#options.crypto,
-      random: (sizeBytes) => randomBytes(sizeBytes),
+      random: systemRandom,
       nodePrivateKey,
       stretchedSecret: stretchedSecret === null ? null : requireBytes(stretchedSecret),
       pins: new Map(Object.entries(pins)),

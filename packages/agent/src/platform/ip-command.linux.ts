@@ -15,6 +15,8 @@ export function runIp(args: readonly string[], input = ""): Promise<string> {
         : `ip ${args.join(" ")}: ${stderr.trim() || error.message}`;
       reject(new AsterismError("interface-failed", message, { cause: error }));
     });
+    // `ip` may end before it has read all (or any) input; what it says then is in its exit code.
+    child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });
 }

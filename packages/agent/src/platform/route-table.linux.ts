@@ -22,10 +22,12 @@ export class RouteTable {
   }
 
   static read(): RouteTable {
-    return new RouteTable(
-      readLines("/proc/net/route").slice(1).flatMap(parseIpv4Route),
-      readLines("/proc/net/ipv6_route").flatMap(parseIpv6Route),
-    );
+    return RouteTable.parse(readLines("/proc/net/route"), readLines("/proc/net/ipv6_route"));
+  }
+
+  /** Lines of /proc/net/route (with its heading) and /proc/net/ipv6_route. */
+  static parse(ipv4Lines: readonly string[], ipv6Lines: readonly string[]): RouteTable {
+    return new RouteTable(ipv4Lines.slice(1).flatMap(parseIpv4Route), ipv6Lines.flatMap(parseIpv6Route));
   }
 
   /** Undefined if no route leads there. */

@@ -42,43 +42,45 @@ const ROUTE_METRIC_BASE = 10_000;
  */
 export async function applyOverlayRoutes(overlay: OverlayRoutes): Promise<void> {
   const { interfaceName: dev, interfaceIndex } = overlay;
-  const table = TABLE_BASE + interfaceIndex;
-  const lines = [`link set dev ${dev} mtu ${overlay.mtuBytes} up`];
-  for (const { family, address, range } of families(overlay)) {
-    const source = family === "-4" ? ` src ${address}` : "";
-    lines.push(
-      `${family} address add ${address}/${family === "-4" ? 32 : 128} dev ${dev}${family === "-6" ? " nodad" : ""}`,
-      `${family} route add ${range} dev ${dev} metric ${ROUTE_METRIC_BASE + interfaceIndex}${source}`,
-      `${family} route add ${range} dev ${dev} table ${table}${source}`,
-      `${family} rule add from ${address} lookup ${table} priority ${RULE_PRIORITY}`,
-    );
-  }
   await removeOverlayRules(overlay);
-  await runIp(["-batch", "-"], `${lines.join("\n")}\n`);
+  await runIp(["link", "set", "dev", dev, "mtu", String(overlay.mtuBytes), "up"]);
+  await forEachFamily(overlay, async ({ family, address, range }) => {
+    const table = TABLE_BASE + interfaceIndex;
+    const host = family === "-4" ? `${address}/32` : `${address}/128`;
+    const lines = [
+      `address add ${host} dev ${dev}${family === "-6" ? " nodad" : ""}`,
+      `route add ${range} dev ${dev} metric ${ROUTE_METRIC_BASE + interfaceIndex} src ${address}`,
+      `route add ${range} dev ${dev} table ${table} src ${address}`,
+      `rule add from ${address} lookup ${table} priority ${RULE_PRIORITY}`,
+    ];
+    await runIp([family, "-batch", "-"], `${lines.join("\n")}\n`);
+  });
 }
 
 /** Removes the source rules; a rule that is not there is fine (it may be left from a crash, or gone). */
 export async function removeOverlayRules(overlay: OverlayRoutes): Promise<void> {
-  const lines = families(overlay).map(
-    ({ family, address }) => `${family} rule del from ${address} priority ${RULE_PRIORITY}`,
-  );
-  if (lines.length === 0) return;
-  try {
-    await runIp(["-force", "-batch", "-"], `${lines.join("\n")}\n`);
-  } catch {
-    // `-force` goes on after a rule that is not there and still exits with an error.
-  }
+  await forEachFamily(overlay, async ({ family, address }) => {
+    try {
+      await runIp([family, "rule", "del", "from", address, "priority", String(RULE_PRIORITY)]);
+    } catch {
+      // there was none
+    }
+  });
 }
 
-function families(overlay: OverlayRoutes): { family: "-4" | "-6"; address: string; range: string }[] {
-  const list: { family: "-4" | "-6"; address: string; range: string }[] = [];
-  if (overlay.ipv4 !== null && overlay.ipv4Range !== null) {
-    list.push({ family: "-4", address: overlay.ipv4, range: overlay.ipv4Range });
-  }
-  if (overlay.ipv6 !== null && overlay.ipv6Range !== null) {
-    list.push({ family: "-6", address: overlay.ipv6, range: overlay.ipv6Range });
-  }
-  return list;
+interface FamilyAddress {
+  /** The option of `ip` for the family. */
+  readonly family: "-4" | "-6";
+  readonly address: string;
+  readonly range: string;
+}
+
+async function forEachFamily(overlay: OverlayRoutes, run: (part: FamilyAddress) => Promise<void>): Promise<void> {
+  const { ipv4, ipv6, ipv4Range, ipv6Range } = overlay;
+  const parts: FamilyAddress[] = [];
+  if (ipv4 !== null && ipv4Range !== null) parts.push({ family: "-4", address: ipv4, range: ipv4Range });
+  if (ipv6 !== null && ipv6Range !== null) parts.push({ family: "-6", address: ipv6, range: ipv6Range });
+  await Promise.all(parts.map(run));
 }
 
 /**

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
 import {
@@ -7,6 +6,7 @@ import {
   type MachineKeyPair,
   parseMachinePublicKey,
 } from "@asterism/core/identity";
+import { systemRandom } from "../platform/random.ts";
 import { readJsonFile, writeJsonFile } from "./json-file.ts";
 
 export interface LoadedIdentity {
@@ -20,7 +20,7 @@ export function loadMachineIdentity(stateDir: string, crypto: Crypto): LoadedIde
   const path = join(stateDir, "identity.json");
   const content = readJsonFile(path, (value) => parseIdentity(value, crypto));
   if (content.kind === "value") return { machine: content.value, problem: null };
-  const machine = generateMachineKeyPair(crypto, (sizeBytes) => randomBytes(sizeBytes));
+  const machine = generateMachineKeyPair(crypto, systemRandom);
   writeJsonFile(path, {
     version: 1,
     machineKey: machine.publicKey,

@@ -2,6 +2,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { AsterismError } from "@asterism/core/errors";
 
+/** Keeps held locks from the garbage collector, which would close the database and so give the folder away. */
+const held = new Set<StateLock>(); // bounded: one per state folder in use
+
 /**
  * Exclusive use of a state folder for as long as this process lives.
  *
@@ -28,10 +31,13 @@ export class StateLock {
         { cause },
       );
     }
-    return new StateLock(database);
+    const lock = new StateLock(database);
+    held.add(lock);
+    return lock;
   }
 
   release(): void {
+    held.delete(this);
     this.#database.close();
   }
 }

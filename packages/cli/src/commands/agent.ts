@@ -15,7 +15,9 @@ export function createAgentCommand(): Command {
         .env("ASTERISM_STATE")
         .default("/var/lib/asterism/agent"),
     )
-    .addOption(new Option("--socket <path>", "where the local API listens").env("ASTERISM_SOCKET").default(DEFAULT_AGENT_SOCKET))
+    .addOption(
+      new Option("--socket <path>", "where the local API listens").env("ASTERISM_SOCKET").default(DEFAULT_AGENT_SOCKET),
+    )
     .addOption(new Option("--json", "accepted for symmetry; logs are JSON anyway").hideHelp())
     .action(async (options: AgentCommandOptions) => {
       const { startAgent } = await import("@asterism/agent");

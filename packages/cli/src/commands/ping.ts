@@ -23,7 +23,7 @@ export function createPingCommand(): Command {
     .description("send echoes through the tunnel to a peer and show the path of each answer")
     .argument("<peer>", "name, fully qualified name or overlay address")
     .option("-c, --count <n>", `stop after so many answers (default: ${DEFAULT_COUNT})`, parsePositiveInteger)
-    .option("--until-direct", "go on until an answer comes by a direct path")
+    .option("--until-direct", "go on until an answer comes by a direct path (with -c: after so many answers at most)")
     .option("--timeout <seconds>", "give up after so many seconds in all", parsePositiveNumber)
     .addOption(socketOption())
     .addOption(jsonOption())
@@ -64,7 +64,7 @@ class PingRun {
 
   async run(): Promise<boolean> {
     let reached = false;
-    while (!reached) {
+    while (!reached && this.#replies.length < this.#wantedAnswers) {
       const remainingMs = this.#deadlineMs - performance.now();
       if (remainingMs <= 0) break;
       reached = await this.#once(remainingMs);

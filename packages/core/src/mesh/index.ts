@@ -1,4 +1,4 @@
 export type { Aead, MeshEffect, MeshPath, MeshSession } from "./effects.ts";
-export { Mesh, type MeshOptions, type MeshTime } from "./mesh.ts";
+export { Mesh, type MeshOptions } from "./mesh.ts";
 export type { MeshPeer } from "./mesh-peer.ts";
 export { type Pin, type RefusedPeer, Roster, type VerifiedPeer } from "./roster.ts";

@@ -20,8 +20,8 @@ import type { PathAddress } from "../net/index.ts";
 import { checkIdOf, type LocalCandidate, type PeerPathsEvent, type RemoteCandidate } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
-import { earliest, type Instant, type WallTime } from "../time.ts";
-import { type TrafficFacts, WireGuard, type WireGuardEvent } from "../wireguard/index.ts";
+import { type ClockReading, earliest, type Instant } from "../time.ts";
+import { type HandshakeFailure, type TrafficFacts, WireGuard, type WireGuardEvent } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
 import { MeshPeer } from "./mesh-peer.ts";
 import { pairPresharedKey } from "./preshared-key.ts";
@@ -42,14 +42,8 @@ export interface MeshOptions {
   readonly aeads: readonly Aead[];
 }
 
-export interface MeshTime {
-  readonly now: Instant;
-  readonly wall: WallTime;
-}
-
 const PASSPHRASE_PROBLEM =
   "this device and that one were given different passphrases: join again with the right --secret on the one that is wrong";
-const PRESHARED_KEY_PROBLEM = "the handshake fails although the peer answers: the passphrases probably differ";
 
 export class Mesh {
   readonly #options: MeshOptions;
@@ -93,16 +87,16 @@ export class Mesh {
   // The server
 
   /** A whole map. */
-  handleMap(members: readonly PeerInfo[], time: MeshTime): void {
+  handleMap(members: readonly PeerInfo[], time: ClockReading): void {
     this.#applyRoster(this.#roster.replace(members), time);
   }
 
-  handleMapChange(upserts: readonly PeerInfo[], removals: readonly string[], time: MeshTime): void {
+  handleMapChange(upserts: readonly PeerInfo[], removals: readonly string[], time: ClockReading): void {
     this.#applyRoster(this.#roster.apply(upserts, removals), time);
   }
 
   /** A call that the server forwarded; `sealed` is base64. */
-  handleCall(nodeId: string, sealed: string, time: MeshTime): void {
+  handleCall(nodeId: string, sealed: string, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) {
       this.#countDrop("call-of-unknown-peer");
@@ -115,7 +109,7 @@ export class Mesh {
   }
 
   /** The control stream is up again: calls that could not be sent go out. */
-  handleSignallingReady(time: MeshTime): void {
+  handleSignallingReady(time: ClockReading): void {
     for (const peer of this.#peers.values()) {
       peer.paths?.handleSignallingReady(time.now);
       this.#drain(peer, time);
@@ -124,14 +118,14 @@ export class Mesh {
 
   // The engine
 
-  handleDatagram(protocol: "wireguard" | "stun", from: PathAddress, bytes: Uint8Array, time: MeshTime): void {
+  handleDatagram(protocol: "wireguard" | "stun", from: PathAddress, bytes: Uint8Array, time: ClockReading): void {
     const dropped =
       protocol === "stun" ? this.#handleStun(bytes, from, time) : this.#wireguard.handleDatagram(bytes, from, time);
     if (dropped !== undefined) this.#countDrop(dropped);
     this.#drainWireGuard(time);
   }
 
-  #handleStun(bytes: Uint8Array, from: PathAddress, time: MeshTime): string | undefined {
+  #handleStun(bytes: Uint8Array, from: PathAddress, time: ClockReading): string | undefined {
     const parsed = parseStun(bytes);
     if (!parsed.ok) return parsed.reason;
     const checkId = checkIdOf(parsed.message);
@@ -143,7 +137,7 @@ export class Mesh {
   }
 
   /** A packet waits for the peer. */
-  handleSessionNeeded(nodeId: string, time: MeshTime): void {
+  handleSessionNeeded(nodeId: string, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     peer.paths?.wantPath(time.now);
@@ -152,7 +146,7 @@ export class Mesh {
     this.#drainWireGuard(time);
   }
 
-  handleSessionConfirmed(nodeId: string, localIndex: number, time: MeshTime): void {
+  handleSessionConfirmed(nodeId: string, localIndex: number, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#wireguard.handleSessionConfirmed(peer.handle, localIndex, time);
@@ -160,14 +154,14 @@ export class Mesh {
   }
 
   /** An authenticated data packet came from an address that is not in the peer's path table. */
-  handleRoamed(nodeId: string, from: PathAddress, time: MeshTime): void {
+  handleRoamed(nodeId: string, from: PathAddress, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#learnAddress(peer, from, time);
   }
 
   /** The engine's counters of a peer that moved data lately; about once a second. */
-  handleTraffic(nodeId: string, facts: TrafficFacts, time: MeshTime): void {
+  handleTraffic(nodeId: string, facts: TrafficFacts, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#wireguard.handleTraffic(peer.handle, facts, time);
@@ -179,7 +173,7 @@ export class Mesh {
   // The host
 
   /** This host's candidates; replaces the former ones. */
-  handleLocalCandidates(candidates: readonly LocalCandidate[], time: MeshTime): void {
+  handleLocalCandidates(candidates: readonly LocalCandidate[], time: ClockReading): void {
     this.#localCandidates = candidates;
     for (const peer of this.#peers.values()) {
       peer.paths?.handleLocalCandidates(candidates, time.now);
@@ -188,7 +182,7 @@ export class Mesh {
   }
 
   /** Addresses at which a peer was reached in an earlier run. */
-  handleRememberedCandidates(nodeId: string, candidates: readonly RemoteCandidate[], time: MeshTime): void {
+  handleRememberedCandidates(nodeId: string, candidates: readonly RemoteCandidate[], time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     peer.paths?.handleRememberedCandidates(candidates, time.now);
@@ -196,14 +190,14 @@ export class Mesh {
   }
 
   /** The host slept. */
-  handleResume(time: MeshTime): void {
+  handleResume(time: ClockReading): void {
     for (const peer of this.#peers.values()) {
       peer.paths?.handleResume(time.now);
       this.#drain(peer, time);
     }
   }
 
-  handleTimeout(time: MeshTime): void {
+  handleTimeout(time: ClockReading): void {
     this.#wireguard.handleTimeout(time);
     for (const [peer, at] of [...this.#deadlines]) {
       if (at > time.now) continue;
@@ -229,13 +223,13 @@ export class Mesh {
     return this.#wireguard.peerState(peer.handle, now);
   }
 
-  #applyRoster(change: RosterChange, time: MeshTime): void {
+  #applyRoster(change: RosterChange, time: ClockReading): void {
     for (const nodeId of change.removed) this.#removePeer(nodeId);
     for (const verified of change.upserted) this.#upsertPeer(verified, time);
     this.#drainWireGuard(time);
   }
 
-  #upsertPeer(verified: VerifiedPeer, time: MeshTime): void {
+  #upsertPeer(verified: VerifiedPeer, time: ClockReading): void {
     const known = this.#peers.get(verified.nodeId);
     const allowedIps = [`${verified.ipv4}/32`, `${verified.ipv6}/128`];
     if (known !== undefined && known.peer.nodeKey === verified.nodeKey) {
@@ -289,7 +283,7 @@ export class Mesh {
     this.#effects.push({ kind: "remove-peer", nodeId });
   }
 
-  #learnAddress(peer: MeshPeer, from: PathAddress, time: MeshTime): void {
+  #learnAddress(peer: MeshPeer, from: PathAddress, time: ClockReading): void {
     if (peer.handleAuthenticated(from, time.now)) {
       this.#effects.push({ kind: "set-paths", nodeId: peer.peer.nodeId, paths: peer.table });
     }
@@ -298,7 +292,7 @@ export class Mesh {
   }
 
   /** Carries out what the path machine of a peer wants, and notes its deadline. */
-  #drain(peer: MeshPeer, time: MeshTime): void {
+  #drain(peer: MeshPeer, time: ClockReading): void {
     const { paths } = peer;
     if (paths === undefined) return;
     for (let event = paths.pollEvent(); event !== undefined; event = paths.pollEvent()) {
@@ -312,7 +306,7 @@ export class Mesh {
     else this.#deadlines.set(peer, deadline.at);
   }
 
-  #handlePathEvent(peer: MeshPeer, event: PeerPathsEvent, time: MeshTime): void {
+  #handlePathEvent(peer: MeshPeer, event: PeerPathsEvent, time: ClockReading): void {
     const { nodeId } = peer.peer;
     switch (event.kind) {
       case "call": {
@@ -339,7 +333,7 @@ export class Mesh {
     for (const to of peer.routeHandshake(bytes, now)) this.#effects.push({ kind: "send-datagram", to, bytes });
   }
 
-  #drainWireGuard(time: MeshTime): void {
+  #drainWireGuard(time: ClockReading): void {
     const wireguard = this.#wireguard;
     for (let event = wireguard.pollEvent(); event !== undefined; event = wireguard.pollEvent()) {
       const peer = this.#byHandle.get(event.peer);
@@ -359,7 +353,7 @@ export class Mesh {
     }
   }
 
-  #handleWireGuardEvent(peer: MeshPeer, event: WireGuardEvent, time: MeshTime): void {
+  #handleWireGuardEvent(peer: MeshPeer, event: WireGuardEvent, time: ClockReading): void {
     const { nodeId } = peer.peer;
     switch (event.kind) {
       case "authenticated":
@@ -384,12 +378,13 @@ export class Mesh {
     }
   }
 
-  #handleHandshakeFailed(peer: MeshPeer, reason: "no-answer" | "wrong-preshared-key"): void {
+  #handleHandshakeFailed(peer: MeshPeer, reason: HandshakeFailure): void {
     const { nodeId } = peer.peer;
     if (reason === "wrong-preshared-key") {
-      this.#report(peer, this.#options.stretchedSecret === null ? PASSPHRASE_PROBLEM : PRESHARED_KEY_PROBLEM);
+      this.#report(peer, PASSPHRASE_PROBLEM);
       return;
     }
+    if (reason === "invalid-public-key") this.#report(peer, "its node key can't be used for a tunnel");
     this.#effects.push({ kind: "drop-staged", nodeId });
     this.#effects.push({ kind: "notice", level: "debug", nodeId, text: "the peer does not answer handshakes" });
   }

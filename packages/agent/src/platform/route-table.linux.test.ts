@@ -1,0 +1,36 @@
+import { describe, expect, test } from "vitest";
+import { RouteTable } from "./route-table.linux.ts";
+
+const IPV4 = [
+  "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT",
+  "eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0",
+  "eth0\t0000A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0",
+  "wlan0\t0000A8C0\t00000000\t0001\t0\t0\t600\t00FFFFFF\t0\t0\t0",
+  "ast0\t00004064\t00000000\t0001\t0\t0\t10007\t0000C0FF\t0\t0\t0",
+];
+const IPV6 = [
+  "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0",
+  "00000000000000000000000000000000 00 00000000000000000000000000000000 00 20010db8000000000000000000000001 00000400 00000001 00000000 00000003     wlan0",
+  "00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo",
+];
+
+describe("RouteTable", () => {
+  const table = RouteTable.parse(IPV4, IPV6);
+
+  test.each([
+    ["192.168.0.7", "eth0"],
+    ["100.64.0.9", "ast0"],
+    ["100.127.255.255", "ast0"],
+    ["100.128.0.1", "eth0"],
+    ["203.0.113.5", "eth0"],
+    ["2001:db8::5", "eth0"],
+    ["2606::1", "wlan0"],
+  ])("%s leaves by %s", (address, interfaceName) => {
+    expect(table.interfaceFor(address)).toBe(interfaceName);
+  });
+
+  test("nothing leads anywhere in an empty table, nor to what is no address", () => {
+    expect(RouteTable.parse([], []).interfaceFor("203.0.113.5")).toBeUndefined();
+    expect(table.interfaceFor("example")).toBeUndefined();
+  });
+});
