@@ -22,6 +22,9 @@ export interface ControlSocket {
   send(message: AgentMessage): void;
   /** Bytes that wait to be sent. */
   readonly bufferedBytes: number;
+  /** Stops reading until `resume`: what comes waits in the connection. */
+  pause(): void;
+  resume(): void;
   /** Says good-bye; `onClose` follows. */
   close(): void;
   /** Ends it without good-bye, where the other side is not answering any more. */
@@ -58,6 +61,8 @@ export async function openControlSocket(
     get bufferedBytes() {
       return webSocket.bufferedAmount;
     },
+    pause: () => webSocket.pause(),
+    resume: () => webSocket.resume(),
     close: () => webSocket.close(1000),
     terminate: () => webSocket.terminate(),
   };

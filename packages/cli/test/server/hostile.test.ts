@@ -284,12 +284,14 @@ describe("slow readers", () => {
 
   it("hear who is online when they read again", async () => {
     const { reader, caller, busyJoined } = await clogged(["slow-2", "busy-of-2"]);
+    const watching = createMachine();
+    const { nodeId } = await joinWith(await slowTest.key(), watching, "watcher");
+    const watcher = await TestStream.connect(slowTest.server, watching, nodeId);
     caller.socket.terminate();
-    await caller.closed;
-    await expect.poll(async () => (await slowTest.admin.getDevice(busyJoined.nodeId)).online).toBe(false);
+    await watcher.next("presence", (message) => message.offline.includes(busyJoined.nodeId));
     reader.socket.resume();
-    const presence = await reader.next("presence");
-    expect(presence.full).toBe(true);
+    const presence = await reader.next("presence", (message) => message.full);
+    expect(presence.online).toContain(nodeId);
     expect(presence.online).not.toContain(busyJoined.nodeId);
   });
 
