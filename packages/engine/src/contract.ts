@@ -159,6 +159,7 @@ export interface EngineDevice {
   setPaths(peerId: PeerId, paths: readonly EnginePath[], mode: PathMode): void;
   /** Installs a session and sends what was staged, if the session may send. */
   installSession(peerId: PeerId, session: SessionOptions): void;
+  /** No error if the session is gone: the engine drops the oldest by itself when a newer one is confirmed. */
   removeSession(peerId: PeerId, localIndex: number): void;
   /** Drops all packets staged for the peer. */
   dropStaged(peerId: PeerId): void;

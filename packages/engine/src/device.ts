@@ -136,6 +136,7 @@ class NativeEngineDevice implements EngineDevice {
 
   removeSession(peerId: PeerId, localIndex: number): void {
     const status = this.#binding.removeSession(this.#handle, peerId, localIndex);
+    if (status !== 0 && reasonOf(status) === "unknown-session") return;
     this.#require(status, "removeSession", { peerId, localIndex });
   }
 

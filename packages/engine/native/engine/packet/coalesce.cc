@@ -109,16 +109,15 @@ Coalescer::Parsed Coalescer::parse(const uint8_t* packet, size_t len) const {
   if (!plain_header) return parsed;
   const size_t l4_len = len - parsed.l4_offset;
   const uint8_t* l4 = packet + parsed.l4_offset;
+  parsed.flow = (parsed.protocol == PROTOCOL_TCP || parsed.protocol == PROTOCOL_UDP) && l4_len >= 4;
   if (parsed.protocol == PROTOCOL_TCP && l4_len >= 20) {
     const size_t l4_header = (l4[12] >> 4) * size_t{4};
     if (l4_header < 20 || l4_header > l4_len) return parsed;
-    parsed.flow = true;
     parsed.header_len = static_cast<uint8_t>(parsed.l4_offset + l4_header);
     parsed.payload_len = l4_len - l4_header;
     parsed.joinable = parsed.payload_len > 0 && (l4[13] & ~TCP_PSH) == TCP_ACK;
     parsed.closes = (l4[13] & TCP_PSH) != 0;
   } else if (parsed.protocol == PROTOCOL_UDP && l4_len >= 8) {
-    parsed.flow = true;
     parsed.header_len = static_cast<uint8_t>(parsed.l4_offset + 8);
     parsed.payload_len = l4_len - 8;
     parsed.joinable = udp_ && parsed.payload_len > 0 && load_be16(l4 + 4) == l4_len && load_raw<uint16_t>(l4 + 6) != 0;

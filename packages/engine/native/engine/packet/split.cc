@@ -36,7 +36,7 @@ bool Splitter::start_segmented(const VnetHeader& vnet, size_t len) {
   protocol_ = gso_type == VNET_GSO_UDP_L4 ? PROTOCOL_UDP : PROTOCOL_TCP;
   // csum_start, not hdr_len, says where the transport header is: hdr_len is a hint only.
   l4_offset_ = vnet.csum_start;
-  if (l4_offset_ < (v4 ? 20u : 40u)) return false;
+  if (v4 ? l4_offset_ != (packet_[0] & 0x0F) * size_t{4} : l4_offset_ < 40) return false;
   const size_t least = protocol_ == PROTOCOL_TCP ? 20 : UDP_HEADER_BYTES;
   if (l4_offset_ + least > len) return false;
   size_t l4_header = UDP_HEADER_BYTES;
@@ -93,8 +93,7 @@ void Splitter::write_ip_header(uint8_t* packet, size_t len) const {
   store_be16(packet + 2, static_cast<uint16_t>(len));
   store_be16(packet + 4, static_cast<uint16_t>(load_be16(headers_ + 4) + index_));
   store_raw<uint16_t>(packet + 10, 0);
-  const size_t header = std::min((packet[0] & 0x0F) * size_t{4}, l4_offset_);
-  store_raw<uint16_t>(packet + 10, ~checksum_fold(checksum_sum(packet, header)));
+  store_raw<uint16_t>(packet + 10, ~checksum_fold(checksum_sum(packet, l4_offset_)));
 }
 
 void Splitter::write_tcp_header(uint8_t* tcp, bool last) const {
