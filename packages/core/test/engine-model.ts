@@ -38,10 +38,12 @@ export class EngineModel {
     const session = { localIndex, remoteIndex, expiresAt, ...keys };
     if (event.role === "responder") {
       this.#next = session;
-    } else {
-      this.#previous = this.#current;
-      this.#current = session;
+      this.#previous = undefined;
+      return;
     }
+    this.#previous = this.#next ?? this.#current;
+    this.#next = undefined;
+    this.#current = session;
   }
 
   remove(localIndex: number): void {

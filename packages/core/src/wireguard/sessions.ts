@@ -1,5 +1,6 @@
 /**
- * The sessions of one peer, in the same three places as in the packet engine (WireGuard paper §6.3).
+ * The sessions of one peer, in the same three places and with the same moves as in the packet engine (WireGuard paper
+ * §6.3; wireguard-go does alike).
  *
  *   next ──first packet in it──▶ current ──newer one──▶ previous ──newer one──▶ ended
  *
@@ -35,23 +36,23 @@ export class PeerSessions {
 
   /**
    * Puts in place a session of ours whose initiation was sent at `initiatedAt`. Returns the sessions that this ends.
-   * A `next` that is older than the initiation is stale; a younger one is the peer's simultaneous initiation, and the
-   * peer may be sending in it already.
+   * A `next` that is older than the initiation is stale. A younger one is the peer's simultaneous initiation: the peer
+   * may be sending in it already, so it is kept to receive, before the former `current`.
    */
   installInitiated(session: Session, initiatedAt: Instant): Session[] {
-    const ended = present(this.#previous);
-    if (this.#next !== undefined && this.#next.createdAt < initiatedAt) {
-      ended.push(this.#next);
-      this.#next = undefined;
-    }
-    this.#previous = this.#current;
+    const isSimultaneous = this.#next !== undefined && this.#next.createdAt >= initiatedAt;
+    const kept = isSimultaneous ? this.#next : this.#current;
+    const ended = this.all().filter((other) => other !== kept);
+    this.#previous = kept;
+    this.#next = undefined;
     this.#current = session;
     return ended;
   }
 
-  /** Puts in place a session that the peer initiated. Returns the sessions that this ends. */
+  /** Puts in place a session that the peer initiated. Returns the sessions that this ends: all but `current`. */
   installResponded(session: Session): Session[] {
-    const ended = present(this.#next);
+    const ended = present(this.#previous, this.#next);
+    this.#previous = undefined;
     this.#next = session;
     return ended;
   }
