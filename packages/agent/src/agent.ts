@@ -23,6 +23,9 @@ import { type LoadedIdentity, loadMachineIdentity } from "./state/machine-identi
 import { type Membership, MembershipStore } from "./state/membership.ts";
 import { StateLock } from "./state/state-lock.ts";
 
+/** How long a join waits to be told who the other members are; they come later as well. */
+const FIRST_MAP_LIMIT_MS = 2_000;
+
 export interface AgentOptions {
   readonly stateDir: string;
   readonly socketPath: string;
@@ -111,6 +114,7 @@ export class Agent {
       this.#store.save(membership);
       const network = this.#addNetwork(membership);
       await network.up();
+      await network.waitForPeers(FIRST_MAP_LIMIT_MS);
       return { network: networkStatus(network) };
     });
   }

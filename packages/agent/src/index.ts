@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { pino } from "pino";
 import { Agent } from "./agent.ts";
 
@@ -19,6 +20,8 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const agent = await Agent.start({ ...options, logger });
+  // A daemon that is killed later would not write it.
+  flushCompileCache();
   logger.info({ state: options.stateDir, socket: options.socketPath }, "agent is ready");
   const { promise: stopped, resolve } = Promise.withResolvers<void>();
   const stop = (signal: NodeJS.Signals): void => {

@@ -1,9 +1,10 @@
 import { hostname } from "node:os";
-import { ServerClient } from "@asterism/client";
+import { type JoinOptions, ServerClient } from "@asterism/client";
 import {
   formatFingerprint,
   isLabel,
   type JoinPreviewResponse,
+  type JoinResponse,
   type NodeRecord,
   PROTOCOL_VERSION,
   parseFingerprint,
@@ -20,6 +21,8 @@ import { systemRandom } from "../platform/random.ts";
 import { checkRangeConflict } from "../platform/routes.linux.ts";
 import { keyText, type Membership } from "../state/membership.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
+
+const MAX_NAME_ATTEMPTS = 10;
 
 export interface EnrolmentContext {
   readonly machine: MachineKeyPair;
@@ -52,7 +55,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     protocol: PROTOCOL_VERSION,
   };
   const stretched = body.secret === undefined ? null : await stretchPassphrase(body.secret, preview.network.id);
-  const joined = await client.join({
+  const request: JoinOptions = {
     secret: key.secret,
     machineKey: machine.publicKey,
     sign: (message) => crypto.ed25519Sign(machine.privateKey, message),
@@ -60,7 +63,9 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     record,
     os: process.platform,
     agentVersion: VERSION,
-  });
+  };
+  // A name that the user chose is a wish to be refused; the host's name is only a proposal.
+  const joined = body.name === undefined ? await joinUnderFreeName(client, request) : await client.join(request);
   return {
     version: 1,
     enabled: true,
@@ -78,6 +83,22 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     pins: former?.membership.pins ?? {},
     endpoints: {},
   };
+}
+
+/** Joins under the name that the server proposes as long as the one asked for is taken. */
+async function joinUnderFreeName(client: ServerClient, request: JoinOptions): Promise<JoinResponse> {
+  let { name } = request;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await client.join({ ...request, name });
+    } catch (error) {
+      // Others may join at the same moment and take the proposal first.
+      if (!isAsterismError(error, "name-taken") || attempt === MAX_NAME_ATTEMPTS) throw error;
+      const { suggestion } = error.details;
+      if (typeof suggestion !== "string" || !isLabel(suggestion)) throw error;
+      name = suggestion;
+    }
+  }
 }
 
 /** Tells the server, if it can be reached; the machine forgets the network in any case. */

@@ -64,6 +64,7 @@ export class OverlayNetwork {
   #state: NetworkState = "down";
   #problem: string | null = null;
   #saveTimer: NodeJS.Timeout | undefined;
+  readonly #presenceReceived = Promise.withResolvers<void>();
   #online = new Set<string>(); // bounded: members of the map
   /** Ends of one life cycle step and beginnings of the next don't overlap. */
   #lifecycle: Promise<void> = Promise.resolve();
@@ -116,6 +117,14 @@ export class OverlayNetwork {
       this.#setEnabled(true);
       if (this.#running === undefined) await this.#start();
     });
+  }
+
+  /** Resolves when the server has said who the other members are, or after `limitMs`. */
+  async waitForPeers(limitMs: number): Promise<void> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, limitMs);
+    await Promise.race([this.#presenceReceived.promise, tooLate]);
+    clearTimeout(timer);
   }
 
   /** Takes the network down; the membership stays. */
@@ -316,6 +325,8 @@ export class OverlayNetwork {
         if (message.full) this.#online.clear();
         for (const nodeId of message.offline) this.#online.delete(nodeId);
         for (const nodeId of message.online) this.#online.add(nodeId);
+        // The first presence follows the map: with it the picture is whole.
+        this.#presenceReceived.resolve();
         return;
       case "call":
         shell.run((mesh, time) => mesh.handleCall(message.from, message.sealed, time));
