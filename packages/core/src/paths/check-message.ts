@@ -68,7 +68,7 @@ export function readCheck(message: StunMessage, keys: PairKeys): Check | PathDro
   if (message.method !== STUN_METHOD_BINDING || message.class === "indication") return "check-malformed";
   if (checkIdOf(message) !== keys.receiveCheckId) return "check-unauthenticated";
   if (verifyIntegrity(message, "sha256", keys.checkKey) !== "valid") return "check-unauthenticated";
-  if (verifyFingerprint(message) === "invalid") return "check-malformed";
+  if (verifyFingerprint(message) !== "valid") return "check-malformed";
   const unknown = unknownRequiredAttributes(message, UNDERSTOOD);
   if (message.class === "request") return readRequest(message, unknown);
   if (unknown.length > 0) return "check-unknown-attribute";

@@ -185,14 +185,21 @@ export class Path implements PathMetrics {
 
   /** A run that is used up waits for an answer to its last check. */
   #runEndsAt(): Instant | undefined {
-    if (this.#run === undefined || this.nextCheckAt !== undefined || this.lastCheckAt === undefined) return undefined;
-    return addMs(this.lastCheckAt, Math.ceil(Math.max(LAST_CHECK_WAIT_MS, 2 * (this.statistics.smoothedRttMs ?? 0))));
+    return this.#run === undefined || this.nextCheckAt !== undefined ? undefined : this.#patienceEndsAt();
   }
 
   /** A path that worked fails even if new runs are begun all the time. */
   #failsAt(): Instant | undefined {
-    if (!this.isUsable || this.#unanswered < RUN_CHECKS || this.#unansweredSince === undefined) return undefined;
-    return addMs(this.#unansweredSince, Math.max(FAILED_MS, 3 * (this.statistics.smoothedRttMs ?? 0)));
+    const patienceEndsAt = this.#patienceEndsAt();
+    if (!this.isUsable || this.#unanswered < RUN_CHECKS || patienceEndsAt === undefined) return undefined;
+    const since = this.#unansweredSince ?? patienceEndsAt;
+    return Math.max(addMs(since, FAILED_MS), patienceEndsAt) as Instant;
+  }
+
+  /** How long an answer to the last check may take. */
+  #patienceEndsAt(): Instant | undefined {
+    if (this.lastCheckAt === undefined) return undefined;
+    return addMs(this.lastCheckAt, Math.ceil(Math.max(LAST_CHECK_WAIT_MS, 2 * (this.statistics.smoothedRttMs ?? 0))));
   }
 
   #isSilent(now: Instant): boolean {
