@@ -18,7 +18,16 @@ export async function runVitest(project: VitestProject, options: { echo?: boolea
   const report = resolve(REPORTS, `vitest-${project}.json`);
   mkdirSync(REPORTS, { recursive: true });
   rmSync(report, { force: true });
-  const args = ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const serial = project === "netns" ? ["--no-file-parallelism"] : [];
+  const args = [
+    "run",
+    "--project",
+    project,
+    ...serial,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ];
   const result = await runCommand({ program: tool("vitest"), args }, options);
   const counts = readVitestReport(report) ?? { passed: 0, failed: 1, skipped: 0 };
   return { ...result, counts: !result.ok && counts.failed === 0 ? { ...counts, failed: 1 } : counts };
