@@ -12,7 +12,7 @@ export function findNetwork(db: Database, nameOrId: string): Promise<NetworkRow 
 }
 
 export function listNetworks(db: Database): Promise<NetworkRow[]> {
-  return db.selectFrom("networks").selectAll().orderBy("created_at").orderBy("id").execute();
+  return db.selectFrom("networks").selectAll().orderBy("created_at").orderBy("name").execute();
 }
 
 export async function insertNetwork(db: Database, row: Insertable<NetworksTable>): Promise<void> {

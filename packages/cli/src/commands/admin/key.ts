@@ -2,7 +2,7 @@ import type { CreateKeyRequest } from "@asterism/core/control";
 import { Command, Option } from "commander";
 import { printJson, printLine } from "../../output.ts";
 import { type AdminOptions, adminCommand, printDone, printList, withAdmin } from "./admin-options.ts";
-import { parseLifetime } from "./lifetime.ts";
+import { expiresInSeconds, type Lifetime, parseLifetime } from "./lifetime.ts";
 
 interface CreateOptions extends AdminOptions {
   readonly network?: string;
@@ -10,7 +10,7 @@ interface CreateOptions extends AdminOptions {
   readonly reusable?: boolean;
   readonly ephemeral?: boolean;
   readonly tag?: readonly string[];
-  readonly expires?: number | null;
+  readonly expires?: Lifetime;
 }
 
 export function createKeyCommand(): Command {
@@ -76,7 +76,7 @@ function toRequest(options: CreateOptions): CreateKeyRequest {
     ...(network === undefined ? {} : { network }),
     ...(user === undefined ? {} : { user }),
     ...(tag === undefined ? {} : { tags: [...tag] }),
-    ...(expires === undefined ? {} : { expiresInSeconds: expires }),
+    ...(expires === undefined ? {} : { expiresInSeconds: expiresInSeconds(expires) }),
   };
 }
 

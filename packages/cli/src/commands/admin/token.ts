@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
 import { printJson, printLine } from "../../output.ts";
 import { type AdminOptions, adminCommand, printDone, printList, withAdmin } from "./admin-options.ts";
-import { parseLifetime } from "./lifetime.ts";
+import { expiresInSeconds, type Lifetime, parseLifetime } from "./lifetime.ts";
 
 interface CreateOptions extends AdminOptions {
-  readonly expires?: number | null;
+  readonly expires?: Lifetime;
 }
 
 export function createTokenCommand(): Command {
@@ -23,7 +23,7 @@ export function createTokenCommand(): Command {
             const { expires } = options;
             const created = await client.createToken({
               name,
-              ...(expires === undefined ? {} : { expiresInSeconds: expires }),
+              ...(expires === undefined ? {} : { expiresInSeconds: expiresInSeconds(expires) }),
             });
             if (options.json === true) printJson(created);
             else printLine(created.token);
