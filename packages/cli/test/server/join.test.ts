@@ -14,7 +14,7 @@ afterAll(() => test.close());
 describe("join", () => {
   it("gives addresses of the network's ranges and a name under the user and network", async () => {
     const joined = await joinWith(await test.key(), createMachine(), "alpha");
-    expect(joined.network).toMatchObject({ name: "default", kind: "ip", ipv4Range: "100.64.0.0/10", mtuBytes: 1420 });
+    expect(joined.network).toMatchObject({ name: "default", kind: "ip", ipv4Range: "100.64.0.0/10", mtuBytes: 1408 });
     expect(joined.self.fqdn).toBe("alpha.admin.default.internal");
     expect(joined.self.ipv4).toMatch(/^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+$/);
     expect(joined.self.ipv6).toMatch(/^fd[0-9a-f]{2}:/);
