@@ -1,0 +1,148 @@
+import { describe, expect, test } from "vitest";
+import { measureTcp } from "../../src/index.ts";
+import { genkey, type TunnelOptions, WireguardTunnel } from "./wireguard-tunnel.ts";
+
+/** Pings the other end through the tunnel, IPv4 and IPv6; every answer must come. */
+async function expectReach(tunnel: WireguardTunnel, from: "ours" | "theirs"): Promise<void> {
+  const { ipv4, ipv6 } = tunnel.addresses[from === "ours" ? "theirs" : "ours"];
+  for (const address of [ipv4, ipv6]) {
+    const { received } = await tunnel[from].ping(address, { count: 3, intervalMs: 50, timeoutMs: 3_000 });
+    expect(received, `${from} to ${address}`).toBe(3);
+  }
+}
+
+describe.each([4, 6] as const)("wireguard-go over IPv%i", (outer) => {
+  test("answers our initiation", async () => {
+    await using tunnel = await WireguardTunnel.create({ outer, knows: "ours" });
+    await expectReach(tunnel, "ours");
+    await expectReach(tunnel, "theirs");
+    expect([tunnel.count("session", "initiator"), tunnel.count("session", "responder")]).toEqual([1, 0]);
+    expect(tunnel.count("dropped")).toBe(0);
+  });
+
+  test("is answered when it initiates", async () => {
+    await using tunnel = await WireguardTunnel.create({ outer, knows: "theirs" });
+    await expectReach(tunnel, "theirs");
+    await expectReach(tunnel, "ours");
+    expect([tunnel.count("session", "initiator"), tunnel.count("session", "responder")]).toEqual([0, 1]);
+    expect(tunnel.count("confirmed")).toBe(1);
+  });
+
+  test("carries TCP both ways", async () => {
+    await using tunnel = await WireguardTunnel.create({ outer });
+    const { ours, theirs, addresses } = tunnel;
+    const there = await measureTcp(theirs, ours, { address: addresses.theirs.ipv4, seconds: 2 });
+    const back = await measureTcp(theirs, ours, { address: addresses.theirs.ipv6, seconds: 2, reverse: true });
+    expect(there.bitsPerSecond / 1e6).toBeGreaterThan(20);
+    expect(back.bitsPerSecond / 1e6).toBeGreaterThan(20);
+  });
+});
+
+describe("sessions with wireguard-go", () => {
+  test("start at once from both sides at the same time", async () => {
+    await using tunnel = await WireguardTunnel.create();
+    await Promise.all([expectReach(tunnel, "ours"), expectReach(tunnel, "theirs")]);
+  });
+
+  test("are renewed by us without a lost packet", async () => {
+    await using tunnel = await WireguardTunnel.create();
+    await expectReach(tunnel, "ours");
+    const before = await tunnel.shown();
+    const pinging = tunnel.ours.ping(tunnel.addresses.theirs.ipv4, { count: 700, intervalMs: 10 });
+    // A session of less than 5 s is not renewed.
+    await new Promise((resolve) => setTimeout(resolve, 5_200));
+    tunnel.tell("request");
+    await tunnel.reported("session", "initiator", 2);
+    expect((await pinging).received).toBe(700);
+    expect((await tunnel.shown()).latestHandshake).toBeGreaterThan(before.latestHandshake);
+  });
+
+  test("are renewed by wireguard-go after it has forgotten us", async () => {
+    await using tunnel = await WireguardTunnel.create();
+    await expectReach(tunnel, "ours");
+    await tunnel.forgetUs();
+    await expectReach(tunnel, "theirs");
+    expect(tunnel.count("session", "responder")).toBe(1);
+    await expectReach(tunnel, "ours");
+  });
+
+  test("are renewed by us 15 s after wireguard-go has forgotten us", async () => {
+    await using tunnel = await WireguardTunnel.create({ knows: "ours" });
+    await expectReach(tunnel, "ours");
+    await tunnel.forgetUs();
+    const { received } = await tunnel.ours.ping(tunnel.addresses.theirs.ipv4, { count: 90, intervalMs: 200 });
+    expect(tunnel.count("session", "initiator")).toBe(2);
+    expect(received).toBeGreaterThan(5);
+    expect(received).toBeLessThan(20);
+  });
+});
+
+describe("roaming", () => {
+  test("wireguard-go follows us to another port", async () => {
+    await using tunnel = await WireguardTunnel.create();
+    await expectReach(tunnel, "ours");
+    tunnel.tell("relink 40123");
+    await expectReach(tunnel, "ours");
+    expect((await tunnel.shown()).endpoint).toBe(`${tunnel.ours.ipv4}:40123`);
+    await expectReach(tunnel, "theirs");
+  });
+
+  test("we follow wireguard-go to another port", async () => {
+    await using tunnel = await WireguardTunnel.create();
+    await expectReach(tunnel, "theirs");
+    await tunnel.configureDaemon("listen-port", "40124");
+    // The first answer may leave for the old port, before this end has learnt of the new one.
+    const { received } = await tunnel.theirs.ping(tunnel.addresses.ours.ipv4, { count: 3, intervalMs: 100 });
+    expect(received).toBeGreaterThanOrEqual(1);
+    await tunnel.reported("roamed", "40124");
+    await expectReach(tunnel, "theirs");
+    await expectReach(tunnel, "ours");
+    expect(tunnel.count("session")).toBe(1);
+  });
+});
+
+describe("preshared keys", () => {
+  const withKeys = async (knows: TunnelOptions["knows"], ours: string, theirs: string): Promise<WireguardTunnel> =>
+    WireguardTunnel.create({ ...(knows === undefined ? {} : { knows }), presharedKeys: { ours, theirs } });
+
+  test.each(["ours", "theirs"] as const)("that agree make a session that %s began", async (knows) => {
+    const key = await genkey();
+    await using tunnel = await withKeys(knows, key, key);
+    await expectReach(tunnel, knows);
+  });
+
+  test("that differ are reported; once they agree, the session comes", async () => {
+    const ours = await genkey();
+    await using tunnel = await withKeys("ours", ours, await genkey());
+    const { received } = await tunnel.ours.ping(tunnel.addresses.theirs.ipv4, { timeoutMs: 1_000 });
+    expect(received).toBe(0);
+    await tunnel.reported("failed", "wrong-preshared-key");
+    expect(tunnel.count("session")).toBe(0);
+    await tunnel.setTheirPresharedKey(ours);
+    await tunnel.reported("session", "initiator");
+    await expectReach(tunnel, "ours");
+  });
+});
+
+describe("cookies", () => {
+  test("of ours are understood by wireguard-go, which comes back with mac2", async () => {
+    await using tunnel = await WireguardTunnel.create({ knows: "theirs" });
+    tunnel.tell("forge-load");
+    const pinging = tunnel.theirs.ping(tunnel.addresses.ours.ipv4, { count: 60, intervalMs: 200 });
+    await tunnel.reported("dropped", "under-load");
+    await tunnel.reported("session", "responder", 1, 12_000);
+    expect((await pinging).received).toBeGreaterThan(10);
+    expect(tunnel.daemonLog).toContain("Receiving cookie response");
+  });
+
+  test("of wireguard-go are understood by us", async () => {
+    await using tunnel = await WireguardTunnel.create({ knows: "ours" });
+    // Its queue of handshakes is an eighth full with 128: a burst of thousands keeps it there for a moment.
+    tunnel.tell("flood 3000");
+    tunnel.tell("request");
+    tunnel.tell("flood 3000");
+    await tunnel.reported("cookie-accepted");
+    await tunnel.reported("session", "initiator", 1, 12_000);
+    await expectReach(tunnel, "ours");
+  });
+});
