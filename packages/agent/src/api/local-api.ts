@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
-import { AsterismError, PROBLEM_CONTENT_TYPE, toProblem } from "@asterism/core/errors";
+import { AsterismError, isAsterismError, PROBLEM_CONTENT_TYPE, toProblem } from "@asterism/core/errors";
 import {
   type AgentStatus,
   type JoinAnswer,
@@ -88,7 +88,7 @@ function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
 }
 
 function toAsterismError(error: unknown): AsterismError {
-  if (error instanceof AsterismError) return error;
+  if (isAsterismError(error)) return error;
   const { statusCode, message } = error as { statusCode?: number; message?: string };
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new AsterismError("invalid-input", message ?? "the request is malformed", { cause: error });

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
-import type { MapMessage, ServerMessage } from "@asterism/core/control";
+import type { DeltaMessage, MapMessage, ServerMessage } from "@asterism/core/control";
 import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
@@ -18,13 +18,13 @@ import {
   removeOverlayRules,
 } from "../platform/routes.linux.ts";
 import type { Membership, MembershipStore } from "../state/membership.ts";
+import { type LearntFacts, MembershipRecord } from "../state/membership-record.ts";
 import { ControlSession } from "./control-session.ts";
 import { gatherLocalCandidates } from "./local-candidates.ts";
 import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
 import { Pinger } from "./pinger.ts";
 
 const DEFAULT_PORT = 41_641;
-const SAVE_DELAY_MS = 500;
 const INTERFACE_NAME = "ast%d";
 const MAX_REMEMBERED_ENDPOINTS = 4;
 
@@ -57,13 +57,12 @@ interface Running {
 /** One network this agent is a member of: interface, tunnels, control stream and what is kept on disk. */
 export class OverlayNetwork {
   readonly #options: OverlayNetworkOptions;
-  #membership: Membership;
+  readonly #record: MembershipRecord;
   #running: Running | undefined;
   #control: ControlSession | undefined;
   #observedAddress: string | null = null;
   #state: NetworkState = "down";
   #problem: string | null = null;
-  #saveTimer: NodeJS.Timeout | undefined;
   readonly #presenceReceived = Promise.withResolvers<void>();
   #online = new Set<string>(); // bounded: members of the map
   /** Ends of one life cycle step and beginnings of the next don't overlap. */
@@ -71,11 +70,11 @@ export class OverlayNetwork {
 
   constructor(options: OverlayNetworkOptions) {
     this.#options = options;
-    this.#membership = options.membership;
+    this.#record = new MembershipRecord(options.membership, options.store, () => this.#learntFacts());
   }
 
   get membership(): Membership {
-    return this.#membership;
+    return this.#record.current;
   }
 
   get state(): NetworkState {
@@ -100,7 +99,7 @@ export class OverlayNetwork {
 
   /** This node's WireGuard public key, base64. */
   get nodeKey(): string {
-    return encodeBase64(this.#options.crypto.x25519PublicKey(requireBytes(this.#membership.nodePrivateKey)));
+    return encodeBase64(this.#options.crypto.x25519PublicKey(requireBytes(this.membership.nodePrivateKey)));
   }
 
   get interfaceName(): string | null {
@@ -114,7 +113,7 @@ export class OverlayNetwork {
   /** Brings the network up and keeps it so at the next start. Throws why it can't be. */
   up(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#setEnabled(true);
+      this.#record.setEnabled(true);
       if (this.#running === undefined) await this.#start();
     });
   }
@@ -130,7 +129,7 @@ export class OverlayNetwork {
   /** Takes the network down; the membership stays. */
   down(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#setEnabled(false);
+      this.#record.setEnabled(false);
       await this.#stop();
     });
   }
@@ -153,12 +152,6 @@ export class OverlayNetwork {
     return run;
   }
 
-  #setEnabled(enabled: boolean): void {
-    if (this.#membership.enabled === enabled) return;
-    this.#membership = { ...this.#membership, enabled };
-    this.#options.store.save(this.#membership);
-  }
-
   async #start(): Promise<void> {
     this.#state = "starting";
     this.#problem = null;
@@ -177,11 +170,11 @@ export class OverlayNetwork {
   }
 
   async #open(): Promise<Running> {
-    const { network, self } = this.#membership;
+    const { network, self } = this.membership;
     const { host, crypto, logger } = this.#options;
     const ranges = [network.ipv4Range, network.ipv6Range];
     await checkRangeConflict(network.name, ranges, host.ownInterfaces());
-    const nodePrivateKey = requireBytes(this.#membership.nodePrivateKey);
+    const nodePrivateKey = requireBytes(this.membership.nodePrivateKey);
     const pingIdentifier = randomEchoIdentifier();
     let shell: MeshShell | undefined;
     const device = openDevice(
@@ -204,7 +197,7 @@ export class OverlayNetwork {
       ipv6Range: network.ipv6Range,
     };
     try {
-      const link = openLink(device, this.#membership.port);
+      const link = openLink(device, this.membership.port);
       await applyOverlayRoutes(routes);
       const pinger = new Pinger(pingIdentifier, (nodeId, packet) => shell?.sendInner(nodeId, packet) ?? false);
       shell = new MeshShell({
@@ -214,10 +207,9 @@ export class OverlayNetwork {
         sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
         onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
         onDeviceFailed: (message) => this.#handleDeviceFailed(message),
-        onPathChanged: () => this.#saveSoon(),
+        onPathChanged: () => this.#record.saveSoon(),
       });
-      if (link.port !== this.#membership.port) this.#membership = { ...this.#membership, port: link.port };
-      this.#saveSoon();
+      this.#record.setPort(link.port);
       return { device, link, shell, pinger, routes };
     } catch (error) {
       device.close();
@@ -226,7 +218,7 @@ export class OverlayNetwork {
   }
 
   #createMesh(nodePrivateKey: Uint8Array): Mesh {
-    const { network, stretchedSecret, pins } = this.#membership;
+    const { network, stretchedSecret, pins } = this.membership;
     return new Mesh({
       networkId: network.id,
       crypto: this.#options.crypto,
@@ -244,13 +236,13 @@ export class OverlayNetwork {
     this.#control = undefined;
     const running = this.#running;
     if (running !== undefined) {
-      this.#saveNow();
+      this.#record.saveNow();
       this.#running = undefined;
       running.shell.stop();
       running.device.close();
       await removeOverlayRules(running.routes);
     }
-    clearTimeout(this.#saveTimer);
+    this.#record.cancelSave();
     this.#online.clear();
     this.#state = "down";
     this.#problem = null;
@@ -261,14 +253,14 @@ export class OverlayNetwork {
     void this.#inTurn(async () => {
       await this.#stop();
       this.#state = "failed";
-      this.#problem = `${message}. Bring the network up again with \`asterism up ${this.#membership.network.name}\``;
+      this.#problem = `${message}. Bring the network up again with \`asterism up ${this.membership.network.name}\``;
     });
   }
 
   // Map and signalling
 
   #loadCachedMap({ shell }: Running): void {
-    const { map, endpoints } = this.#membership;
+    const { map, endpoints } = this.membership;
     if (map === null) return;
     shell.run((mesh, time) => {
       mesh.handleMap(map.peers, time);
@@ -284,7 +276,7 @@ export class OverlayNetwork {
   }
 
   #startControl(): ControlSession {
-    const { serverUrl, serverFingerprint, nodeId } = this.#membership;
+    const { serverUrl, serverFingerprint, nodeId } = this.membership;
     const fingerprint = parseFingerprint(serverFingerprint);
     if (fingerprint === undefined) throw new AsterismError("state-damaged", "the server's fingerprint is malformed");
     const session = new ControlSession({
@@ -293,7 +285,7 @@ export class OverlayNetwork {
       sign: (message) => this.#options.crypto.ed25519Sign(this.#options.machine.privateKey, message),
       logger: this.#options.logger,
       resumePoint: () => {
-        const { map } = this.#membership;
+        const { map } = this.membership;
         return map === null ? null : { epoch: map.epoch, version: map.version };
       },
       onAuthenticated: ({ observedAddress }) => this.#handleAuthenticated(observedAddress),
@@ -343,30 +335,16 @@ export class OverlayNetwork {
   }
 
   #handleMap(message: MapMessage): void {
-    const { epoch, version, network, self, peers } = message;
-    this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers } };
-    this.#running?.shell.run((mesh, time) => mesh.handleMap(peers, time));
-    this.#saveSoon();
+    this.#record.applyMap(message);
+    this.#running?.shell.run((mesh, time) => mesh.handleMap(message.peers, time));
   }
 
-  #handleDelta(message: Extract<ServerMessage, { type: "delta" }>): void {
-    const { map } = this.#membership;
-    if (map === null || map.epoch !== message.epoch || map.version !== message.fromVersion) {
-      // A gap: forget the version, so that the next connection brings the whole map.
-      this.#membership = { ...this.#membership, map: null };
+  #handleDelta(message: DeltaMessage): void {
+    if (this.#record.applyDelta(message)) {
+      this.#running?.shell.run((mesh, time) => mesh.handleMapChange(message.upserts, message.removals, time));
+    } else {
       this.#control?.restart();
-      return;
     }
-    const gone = new Set([...message.removals, ...message.upserts.map(({ nodeId }) => nodeId)]);
-    const peers = [...map.peers.filter(({ nodeId }) => !gone.has(nodeId)), ...message.upserts];
-    this.#membership = {
-      ...this.#membership,
-      ...(message.network === undefined ? {} : { network: message.network }),
-      ...(message.self === undefined ? {} : { self: pickSelf(message.self) }),
-      map: { epoch: message.epoch, version: message.version, peers },
-    };
-    this.#running?.shell.run((mesh, time) => mesh.handleMapChange(message.upserts, message.removals, time));
-    this.#saveSoon();
   }
 
   #handleRemoved(): void {
@@ -376,7 +354,7 @@ export class OverlayNetwork {
       this.#state = "failed";
       this.#problem =
         "this device was removed from the network on the server. Join again with a new key, or forget the network " +
-        `with \`asterism leave ${this.#membership.network.name}\``;
+        `with \`asterism leave ${this.membership.network.name}\``;
     });
   }
 
@@ -390,23 +368,10 @@ export class OverlayNetwork {
     shell.run((mesh, time) => mesh.handleLocalCandidates(candidates, time));
   }
 
-  // What is kept
-
-  #saveSoon(): void {
-    this.#saveTimer ??= setTimeout(() => this.#saveNow(), SAVE_DELAY_MS);
-  }
-
-  #saveNow(): void {
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
+  /** What this run has found out that the next one wants to know; nothing while the network is down. */
+  #learntFacts(): LearntFacts | undefined {
     const mesh = this.#running?.shell.mesh;
-    if (mesh === undefined) return;
-    this.#membership = {
-      ...this.#membership,
-      pins: Object.fromEntries(mesh.roster.pins),
-      endpoints: this.#collectEndpoints(mesh),
-    };
-    this.#options.store.save(this.#membership);
+    return mesh && { pins: Object.fromEntries(mesh.roster.pins), endpoints: this.#collectEndpoints(mesh) };
   }
 
   /** Remote addresses that direct paths work with now, and those of earlier runs where there is none. */
@@ -414,16 +379,11 @@ export class OverlayNetwork {
     const endpoints: Membership["endpoints"] = {};
     for (const [nodeId, peer] of mesh.peers) {
       const direct = peer.table.filter(({ relayed }) => !relayed).slice(0, MAX_REMEMBERED_ENDPOINTS);
-      const known = direct.length > 0 ? direct.map(({ remote }) => remote) : this.#membership.endpoints[nodeId];
+      const known = direct.length > 0 ? direct.map(({ remote }) => remote) : this.membership.endpoints[nodeId];
       if (known !== undefined) endpoints[nodeId] = known;
     }
     return endpoints;
   }
-}
-
-function pickSelf(self: Membership["self"]): Membership["self"] {
-  const { name, fqdn, ipv4, ipv6 } = self;
-  return { name, fqdn, ipv4, ipv6 };
 }
 
 function requireBytes(base64: string): Uint8Array {

@@ -113,7 +113,9 @@ export class Roster {
         "If the device was really replaced, remove it on the server and let it join again"
       );
     }
-    const verified = verifyNodeRecord(member, member.machineKey, this.#networkId, this.#crypto.ed25519Verify);
+    const verified = verifyNodeRecord(member, member.machineKey, this.#networkId, (publicKey, message, signature) =>
+      this.#crypto.ed25519Verify(publicKey, message, signature),
+    );
     if (!verified.ok) return `its node key can't be trusted: ${verified.error.message}`;
     return this.#accept(member.machineKey, verified.value, pin, common);
   }

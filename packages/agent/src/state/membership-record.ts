@@ -1,0 +1,84 @@
+import type { DeltaMessage, MapMessage } from "@asterism/core/control";
+import type { Membership, MembershipStore } from "./membership.ts";
+
+const SAVE_DELAY_MS = 500;
+
+/** What the running network knows beyond the membership itself, asked for at each save. */
+export type LearntFacts = Pick<Membership, "pins" | "endpoints">;
+
+/**
+ * The membership of one network as it stands, and its copy on disk. Decisions of the user are written at once; what
+ * the server or the network tells follows within half a second.
+ */
+export class MembershipRecord {
+  readonly #store: MembershipStore;
+  readonly #learn: () => LearntFacts | undefined;
+  #membership: Membership;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(membership: Membership, store: MembershipStore, learn: () => LearntFacts | undefined) {
+    this.#membership = membership;
+    this.#store = store;
+    this.#learn = learn;
+  }
+
+  get current(): Membership {
+    return this.#membership;
+  }
+
+  setEnabled(enabled: boolean): void {
+    if (this.#membership.enabled === enabled) return;
+    this.#membership = { ...this.#membership, enabled };
+    this.#store.save(this.#membership);
+  }
+
+  setPort(port: number): void {
+    if (this.#membership.port === port) return;
+    this.#membership = { ...this.#membership, port };
+    this.saveSoon();
+  }
+
+  applyMap({ epoch, version, network, self, peers }: MapMessage): void {
+    this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers } };
+    this.saveSoon();
+  }
+
+  /** False if the delta does not fit on the map there is; the map is then forgotten, so that a whole one is asked for. */
+  applyDelta(delta: DeltaMessage): boolean {
+    const { map } = this.#membership;
+    if (map === null || map.epoch !== delta.epoch || map.version !== delta.fromVersion) {
+      this.#membership = { ...this.#membership, map: null };
+      return false;
+    }
+    const replaced = new Set([...delta.removals, ...delta.upserts.map(({ nodeId }) => nodeId)]);
+    const peers = [...map.peers.filter(({ nodeId }) => !replaced.has(nodeId)), ...delta.upserts];
+    this.#membership = {
+      ...this.#membership,
+      ...(delta.network === undefined ? {} : { network: delta.network }),
+      ...(delta.self === undefined ? {} : { self: pickSelf(delta.self) }),
+      map: { epoch: delta.epoch, version: delta.version, peers },
+    };
+    this.saveSoon();
+    return true;
+  }
+
+  saveSoon(): void {
+    this.#timer ??= setTimeout(() => this.saveNow(), SAVE_DELAY_MS);
+  }
+
+  saveNow(): void {
+    this.cancelSave();
+    this.#membership = { ...this.#membership, ...this.#learn() };
+    this.#store.save(this.#membership);
+  }
+
+  /** A save that is due is not done: the file may be about to go, or was written just now. */
+  cancelSave(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+function pickSelf({ name, fqdn, ipv4, ipv6 }: Membership["self"]): Membership["self"] {
+  return { name, fqdn, ipv4, ipv6 };
+}
