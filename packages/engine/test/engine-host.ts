@@ -4,6 +4,7 @@
  * Takes `{ id, method, arguments }` and answers `{ id, result }` or `{ id, error }`; sends every batch of
  * events as `{ events }`.
  */
+import { readdirSync } from "node:fs";
 import { type EngineDevice, EngineError, openDevice } from "../src/index.ts";
 
 interface Request {
@@ -12,10 +13,46 @@ interface Request {
   readonly arguments: readonly unknown[];
 }
 
+interface Footprint {
+  readonly files: number;
+  readonly threads: number;
+  readonly residentBytes: number;
+}
+
 let device: EngineDevice | undefined;
 
+function footprint(): Footprint {
+  return {
+    files: readdirSync("/proc/self/fd").length,
+    threads: readdirSync("/proc/self/task").length,
+    residentBytes: process.memoryUsage().rss,
+  };
+}
+
+/** Opens and closes a device `count` times, each with a link, a peer and something staged. */
+function openAndClose(options: Parameters<typeof openDevice>[0], count: number): Footprint {
+  for (let i = 0; i < count; i++) {
+    const cycled = openDevice(options, () => undefined);
+    const link = cycled.openLink({ port: 0, ipv4: "0.0.0.0", ipv6: "::" });
+    const peerId = cycled.addPeer();
+    const remote = { address: "192.0.2.1", port: 9 };
+    cycled.setPaths(
+      peerId,
+      [{ linkId: link.id, remote, channel: null, relayed: false, weight: 1, mtuBytes: 0 }],
+      "best",
+    );
+    cycled.sendInner(peerId, new Uint8Array(1000));
+    cycled.close();
+  }
+  return footprint();
+}
+
 function run(method: string, parameters: readonly unknown[]): unknown {
-  if (method === "memory") return process.memoryUsage();
+  if (method === "footprint") return footprint();
+  if (method === "openAndClose") {
+    // SAFETY: the parent process passes device options and a count.
+    return openAndClose(parameters[0] as Parameters<typeof openDevice>[0], parameters[1] as number);
+  }
   if (method === "open") {
     // SAFETY: the parent process passes what openDevice takes.
     const options = parameters[0] as Parameters<typeof openDevice>[0];

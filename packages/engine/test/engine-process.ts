@@ -16,6 +16,12 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+export interface Footprint {
+  readonly files: number;
+  readonly threads: number;
+  readonly residentBytes: number;
+}
+
 export class EngineProcess {
   readonly events: EngineEvent[] = [];
   readonly #child: ChildProcess;
@@ -23,8 +29,9 @@ export class EngineProcess {
   readonly #listeners = new Set<() => void>();
   #nextId = 1;
 
-  constructor(namespace: string) {
-    this.#child = spawn("ip", ["netns", "exec", namespace, process.execPath, HOST], {
+  /** `wrapper`: a command that runs the process, as `setpriv …`. */
+  constructor(namespace: string, wrapper: readonly string[] = []) {
+    this.#child = spawn("ip", ["netns", "exec", namespace, ...wrapper, process.execPath, HOST], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       serialization: "advanced",
     });
@@ -48,9 +55,20 @@ export class EngineProcess {
     return this.#request(method, parameters) as Promise<Result<M>>;
   }
 
-  memory(): Promise<NodeJS.MemoryUsage> {
-    // SAFETY: engine-host.ts answers with process.memoryUsage().
-    return this.#request("memory", []) as Promise<NodeJS.MemoryUsage>;
+  footprint(): Promise<Footprint> {
+    // SAFETY: engine-host.ts answers with these fields.
+    return this.#request("footprint", []) as Promise<Footprint>;
+  }
+
+  /** Opens and closes a device `count` times; what the process holds afterwards. */
+  openAndClose(options: DeviceOptions, count: number): Promise<Footprint> {
+    // SAFETY: engine-host.ts answers with these fields.
+    return this.#request("openAndClose", [options, count]) as Promise<Footprint>;
+  }
+
+  /** Calls any method with any arguments, as no typed program would. */
+  misuse(method: string, ...parameters: unknown[]): Promise<unknown> {
+    return this.#request(method, parameters);
   }
 
   /** The first event, past or future, that satisfies the test. */

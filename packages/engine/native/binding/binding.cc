@@ -26,7 +26,7 @@ struct Handle {
 void close_at_exit(void* data);
 
 void close_handle(Handle& handle) {
-  if (handle.device != nullptr) handle.device->close();
+  handle.device.reset();
   if (handle.wake == nullptr) return;
   napi_remove_env_cleanup_hook(handle.env, close_at_exit, &handle);
   napi_release_threadsafe_function(handle.wake, napi_tsfn_abort);
@@ -35,7 +35,7 @@ void close_handle(Handle& handle) {
 
 void close_at_exit(void* data) {
   Handle& handle = *static_cast<Handle*>(data);
-  if (handle.device != nullptr) handle.device->close();
+  handle.device.reset();
   if (handle.wake != nullptr) napi_release_threadsafe_function(handle.wake, napi_tsfn_abort);
   handle.wake = nullptr;
 }
@@ -81,7 +81,7 @@ napi_value shared_memory(napi_env env, std::shared_ptr<T> memory) {
   return buffer;
 }
 
-/** The device of argument 0; null (and the arguments invalid) if it is no handle. */
+/** The device of argument 0; null if it is no handle, or closed. */
 Device* device_of(Arguments& arguments) {
   bool tagged = false;
   void* data = nullptr;
@@ -190,7 +190,7 @@ napi_value open_device(napi_env env, napi_callback_info info) {
 /** (handle) */
 napi_value close_device(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
-  if (device_of(arguments) == nullptr) return status_value(env, Status::invalid_argument);
+  if (device_of(arguments) == nullptr) return status_value(env, Status::closed);
   void* data = nullptr;
   napi_get_value_external(env, arguments.raw(0), &data);
   close_handle(**static_cast<SharedHandle*>(data));

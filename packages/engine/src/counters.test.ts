@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import type { CountersLayout } from "./binding.ts";
+import { PeerCounterBlock, readDropCounters } from "./counters.ts";
+
+const LAYOUT: CountersLayout = {
+  version: 1,
+  peersPerChunk: 64,
+  peerWords: 144,
+  peerHeaderWords: 16,
+  pathWords: 8,
+  maxPaths: 16,
+  dropReasons: ["no-peer", "replayed"],
+};
+
+function chunkOf(words: Readonly<Record<number, bigint>>): ArrayBuffer {
+  const chunk = new BigUint64Array(LAYOUT.peersPerChunk * LAYOUT.peerWords);
+  for (const [index, word] of Object.entries(words)) chunk[Number(index)] = word;
+  return chunk.buffer;
+}
+
+test("a peer's words are read at its place, times in milliseconds", () => {
+  const base = 3 * LAYOUT.peerWords;
+  const block = new PeerCounterBlock(chunkOf({ [base]: 5n, [base + 4]: 1_500_000n, [base + 9]: 77n }), 3, LAYOUT);
+  const counters = block.readPeer();
+  expect(counters.txPackets).toBe(5);
+  expect(counters.lastSentAt).toBe(1.5);
+  expect(counters.rxBytes).toBe(77);
+  expect(counters.lastReceivedAt).toBe(0);
+});
+
+test("a path's words are read at its slot", () => {
+  const base = LAYOUT.peerWords + LAYOUT.peerHeaderWords + 2 * LAYOUT.pathWords;
+  const block = new PeerCounterBlock(chunkOf({ [base + 1]: 10n, [base + 4]: 2_000_000n }), 1, LAYOUT);
+  const remote = { address: "192.0.2.1", port: 9 };
+  const path = { linkId: 1, remote, channel: null, relayed: false, weight: 1, mtuBytes: 0 };
+  expect(block.readPath(path, 2)).toEqual({
+    linkId: 1,
+    remote,
+    channel: null,
+    txPackets: 0,
+    txBytes: 10,
+    rxPackets: 0,
+    rxBytes: 0,
+    lastReceivedAt: 2,
+  });
+});
+
+test("only drop reasons that occurred are listed", () => {
+  expect(readDropCounters(new BigUint64Array([0n, 4n]), LAYOUT)).toEqual({ replayed: 4 });
+});
