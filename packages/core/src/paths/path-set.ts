@@ -119,15 +119,20 @@ export class PathSet {
     return path;
   }
 
-  /** Makes room for one more learnt path on a link: the oldest that does not work goes. False if all work. */
+  /**
+   * Makes room for one more learnt path on a link: one that does not work goes, or the one that answered the longest
+   * time ago, but never one in use. False if there is none to go.
+   */
   #makeRoom(linkId: LinkId): boolean {
     const learnt = [...this.#paths.values()].filter(
       ({ address, remoteKind }) => address.linkId === linkId && remoteKind === "peer-reflexive",
     );
     if (learnt.length < MAX_PEER_REFLEXIVE) return true;
-    const useless = learnt.find(({ isUsable }) => !isUsable);
-    if (useless !== undefined) this.#paths.delete(useless.key);
-    return useless !== undefined;
+    const [oldest] = learnt
+      .filter(({ role }) => role !== "active")
+      .sort((a, b) => Number(a.isUsable) - Number(b.isUsable) || (a.answeredAt ?? 0) - (b.answeredAt ?? 0));
+    if (oldest !== undefined) this.#paths.delete(oldest.key);
+    return oldest !== undefined;
   }
 }
 

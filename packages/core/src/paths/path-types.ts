@@ -48,6 +48,7 @@ export type PathDropReason =
   | "check-unauthenticated"
   | "check-replayed"
   | "check-unexpected"
+  | "check-refused"
   | "check-rate-limited"
   | "check-unknown-attribute";
 

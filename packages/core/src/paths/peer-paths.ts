@@ -15,14 +15,13 @@ import type { IpRange } from "../addresses/index.ts";
 import { encodeHex } from "../bytes/index.ts";
 import { formatUdpAddress, type PathAddress } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
-import { type StunMessage, TRANSACTION_ID_BYTES } from "../stun/index.ts";
+import type { StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
 import { AttemptSchedule } from "./attempt-schedule.ts";
 import { CALL_ID_BYTES, type CallBody } from "./call-body.ts";
 import { acceptedCandidates, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
+import { CheckExchange, type ReceivedCheck, type Transmit } from "./check-exchange.ts";
 import type { PairKeys } from "./check-keys.ts";
-import { encodeCheckAnswer, encodeCheckRefusal, encodeCheckRequest, readCheck } from "./check-message.ts";
-import { InFlightChecks } from "./in-flight-checks.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { Path } from "./path.ts";
 import { choosePath, comparePaths } from "./path-choice.ts";
@@ -30,16 +29,12 @@ import { PathHistory } from "./path-history.ts";
 import { PathSet } from "./path-set.ts";
 import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
 import type { PathDropReason, PathTimerReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
-import { SeenTransactions } from "./seen-transactions.ts";
 import {
   CALL_BURST,
   CALL_REFILL_MS,
   CALLED_LATELY_MS,
-  CHECK_BURST,
-  CHECK_PACING_MS,
   FAST_ENOUGH_MS,
   FRESHER_MS,
-  MAX_ANSWERS_PER_SECOND,
   MAX_WARM_STANDBY,
   REVIVAL_INTERVAL_MS,
   STANDBY_RECHECK_MS,
@@ -58,35 +53,24 @@ export interface PeerPathsOptions {
   readonly warm?: "best" | "all";
 }
 
-interface Transmit {
-  readonly to: PathAddress;
-  readonly bytes: Uint8Array;
-}
-
 interface Deadline {
   readonly at: Instant;
   readonly reason: PathTimerReason;
 }
 
-const MAX_QUEUED_TRANSMITS = 512;
 /** Paths that once worked and are tried again beside the attempts. */
 const MAX_REVIVALS = 4;
 
 export class PeerPaths {
-  readonly #keys: PairKeys;
   readonly #random: RandomBytes;
   readonly #overlayRanges: readonly IpRange[];
   readonly #warm: "best" | "all";
   readonly #set: PathSet;
   readonly #attempts: AttemptSchedule;
+  readonly #checks: CheckExchange;
   readonly #calls = new OutgoingCalls();
-  readonly #inFlight = new InFlightChecks();
-  readonly #seen = new SeenTransactions();
   readonly #history = new PathHistory();
-  readonly #pacing = new TokenBucket(CHECK_BURST, CHECK_PACING_MS);
-  readonly #answerLimit = new TokenBucket(MAX_ANSWERS_PER_SECOND, 1_000 / MAX_ANSWERS_PER_SECOND);
   readonly #callLimit = new TokenBucket(CALL_BURST, CALL_REFILL_MS);
-  readonly #transmits: Transmit[] = []; // bounded: MAX_QUEUED_TRANSMITS, oldest dropped
   readonly #events: PeerPathsEvent[] = []; // bounded: the caller drains it after every input
   readonly #drops: Partial<Record<PathDropReason, number>> = {};
   #local: readonly LocalCandidate[] = [];
@@ -101,7 +85,7 @@ export class PeerPaths {
   #deadline: Deadline | undefined;
 
   constructor(options: PeerPathsOptions) {
-    this.#keys = options.keys;
+    this.#checks = new CheckExchange(options.keys, options.random);
     this.#random = options.random;
     this.#overlayRanges = options.overlayRanges ?? [];
     this.#warm = options.warm ?? "best";
@@ -111,14 +95,19 @@ export class PeerPaths {
 
   /** A STUN message whose USERNAME is our `receiveCheckId`. Undefined if it was acted upon. */
   handleCheck(message: StunMessage, from: PathAddress, now: Instant): PathDropReason | undefined {
-    const check = readCheck(message, this.#keys);
-    if (typeof check === "string") return this.#drop(check);
-    let dropped: PathDropReason | undefined;
-    if (check.kind === "request") dropped = this.#handleRequest(message, check, from, now);
-    else if (check.kind === "answer") dropped = this.#handleAnswer(message, check.mapped, now);
-    else dropped = this.#handleRefusal(message);
+    const received = this.#checks.handleMessage(message, from, now);
+    if (typeof received === "string") {
+      this.#drops[received] = (this.#drops[received] ?? 0) + 1;
+      return received;
+    }
+    if (received.kind === "request") {
+      // Priorities have 31 bits (RFC 8445 §5.1.2).
+      this.#checkInReturn(from, received.priority % 0x8000_0000, now);
+    } else {
+      this.#handleAnswer(received, now);
+    }
     this.#update(now);
-    return dropped === undefined ? undefined : this.#drop(dropped);
+    return undefined;
   }
 
   /** An opened call of this peer. */
@@ -180,8 +169,7 @@ export class PeerPaths {
 
   /** An authenticated tunnel packet came from an address that is not in the table (the engine's `roamed`). */
   handleRoamed(from: PathAddress, now: Instant): void {
-    const path = this.#set.learn(from, candidatePriority("peer-reflexive", 0));
-    if (path !== undefined && !path.isTrusted(now)) path.trigger(now);
+    this.#checkInReturn(from, candidatePriority("peer-reflexive", 0), now);
     this.#update(now);
   }
 
@@ -210,7 +198,7 @@ export class PeerPaths {
   }
 
   pollTransmit(): Transmit | undefined {
-    return this.#transmits.shift();
+    return this.#checks.pollTransmit();
   }
 
   pollEvent(): PeerPathsEvent | undefined {
@@ -241,41 +229,22 @@ export class PeerPaths {
 
   // What comes in
 
-  #handleRequest(
-    message: StunMessage,
-    check: { readonly priority: number; readonly unknown: readonly number[] },
-    from: PathAddress,
-    now: Instant,
-  ): PathDropReason | undefined {
-    if (!this.#answerLimit.take(now)) return "check-rate-limited";
-    if (!this.#seen.add(message.transactionId)) return "check-replayed";
-    const { transactionId } = message;
-    if (check.unknown.length > 0) {
-      this.#transmit(from, encodeCheckRefusal(this.#keys, transactionId, check.unknown));
-      return "check-unknown-attribute";
-    }
-    this.#transmit(from, encodeCheckAnswer(this.#keys, transactionId, from.remote));
-    const path = this.#set.learn(from, check.priority % 0x8000_0000);
+  /** An authentic datagram came this way: find out whether we reach the peer there. */
+  #checkInReturn(from: PathAddress, priority: number, now: Instant): void {
+    const path = this.#set.learn(from, priority);
     if (path !== undefined && !path.isTrusted(now)) path.trigger(now);
-    return undefined;
   }
 
   /** The answer may come from elsewhere than the request went to: what counts is that the peer got the request. */
-  #handleAnswer(message: StunMessage, mapped: PathAddress["remote"], now: Instant): PathDropReason | undefined {
-    const check = this.#inFlight.take(message.transactionId);
-    const path = check === undefined ? undefined : this.#set.getByKey(check.pathKey);
-    if (check === undefined || path === undefined) return "check-unexpected";
+  #handleAnswer(answer: Extract<ReceivedCheck, { kind: "answer" }>, now: Instant): void {
+    const path = this.#set.getByKey(answer.check.pathKey);
+    if (path === undefined) return;
     if (!path.isUsable) {
-      const afterMs = now - (path.unansweredSince ?? check.sentAt);
+      const afterMs = now - (path.unansweredSince ?? answer.check.sentAt);
       const why = path.failed ? "it answers again" : "it answered";
       this.#history.recordAttempt(path, { result: "answered", why, afterMs }, now);
     }
-    path.handleAnswer(now - check.sentAt, mapped, now);
-    return undefined;
-  }
-
-  #handleRefusal(message: StunMessage): PathDropReason | undefined {
-    return this.#inFlight.take(message.transactionId) === undefined ? "check-unexpected" : undefined;
+    path.handleAnswer(answer.rttMs, answer.mapped, now);
   }
 
   #setRemote(candidates: readonly RemoteCandidate[], now: Instant): void {
@@ -297,11 +266,6 @@ export class PeerPaths {
     if (active.kind === "direct") this.#attempts.want(addMs(now, graceMs));
   }
 
-  #drop(reason: PathDropReason): PathDropReason {
-    this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
-    return reason;
-  }
-
   // What follows from it
 
   #update(now: Instant): void {
@@ -316,7 +280,7 @@ export class PeerPaths {
   }
 
   #expire(now: Instant): void {
-    for (const { pathKey } of this.#inFlight.takeExpired(now)) this.#set.getByKey(pathKey)?.statistics.addLoss();
+    for (const { pathKey } of this.#checks.takeLost(now)) this.#set.getByKey(pathKey)?.statistics.addLoss();
     for (const path of this.#set.all()) {
       const wasUsable = path.isUsable;
       if (!path.expire(now)) continue;
@@ -416,14 +380,9 @@ export class PeerPaths {
   }
 
   #sendDueChecks(now: Instant): void {
-    for (;;) {
-      const path = this.#nextToCheck(now);
-      if (path === undefined || !this.#pacing.take(now)) return;
-      const transactionId = this.#random(TRANSACTION_ID_BYTES);
-      const priority = candidatePriority("peer-reflexive", path.linkPreference);
-      this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
+    for (let path = this.#nextToCheck(now); path !== undefined; path = this.#nextToCheck(now)) {
+      if (!this.#checks.sendCheck(path, now)) return;
       path.handleCheckSent(now);
-      this.#transmit(path.address, encodeCheckRequest(this.#keys, transactionId, priority));
     }
   }
 
@@ -456,12 +415,12 @@ export class PeerPaths {
     const consider = (at: Instant | undefined, reason: PathTimerReason): void => {
       if (at !== undefined && (deadline === undefined || at < deadline.at)) deadline = { at, reason };
     };
-    const pacedFrom = this.#pacing.readyAt(now);
+    const pacedFrom = this.#checks.mayCheckFrom(now);
     for (const path of this.#set.all()) {
       if (path.nextCheckAt !== undefined) consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
       consider(path.expiresAt(), "path-failure");
     }
-    consider(this.#inFlight.nextExpiryAt(), "check-timeout");
+    consider(this.#checks.nextLossAt(), "check-timeout");
     consider(this.#calls.nextAt(), "call");
     consider(this.#attempts.nextAt, "attempt");
     consider(this.#upgradeAt, "attempt");
@@ -485,11 +444,6 @@ export class PeerPaths {
 
   #newCallId(): string {
     return encodeHex(this.#random(CALL_ID_BYTES));
-  }
-
-  #transmit(to: PathAddress, bytes: Uint8Array): void {
-    this.#transmits.push({ to, bytes });
-    if (this.#transmits.length > MAX_QUEUED_TRANSMITS) this.#transmits.shift();
   }
 }
 

@@ -1,0 +1,105 @@
+/**
+ * The checks that go out and come in on the paths to one peer: encodes, authenticates, matches answers with requests,
+ * answers requests, and keeps all of it within bounds. What a check means for its path is decided elsewhere.
+ */
+import type { PathAddress, UdpAddress } from "../net/index.ts";
+import type { RandomBytes } from "../random.ts";
+import { type StunMessage, TRANSACTION_ID_BYTES } from "../stun/index.ts";
+import type { Instant } from "../time.ts";
+import { candidatePriority } from "./candidate.ts";
+import type { PairKeys } from "./check-keys.ts";
+import { encodeCheckAnswer, encodeCheckRefusal, encodeCheckRequest, readCheck } from "./check-message.ts";
+import { type InFlightCheck, InFlightChecks } from "./in-flight-checks.ts";
+import type { Path } from "./path.ts";
+import type { PathDropReason } from "./path-types.ts";
+import { SeenTransactions } from "./seen-transactions.ts";
+import { CHECK_BURST, CHECK_PACING_MS, MAX_ANSWERS_PER_SECOND } from "./timings.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+export interface Transmit {
+  readonly to: PathAddress;
+  readonly bytes: Uint8Array;
+}
+
+export type ReceivedCheck =
+  /** The peer checks a path; it has been answered. */
+  | { readonly kind: "request"; readonly priority: number }
+  /** The peer got our check of this path. */
+  | { readonly kind: "answer"; readonly check: InFlightCheck; readonly rttMs: number; readonly mapped: UdpAddress };
+
+const MAX_QUEUED_TRANSMITS = 512;
+
+export class CheckExchange {
+  readonly #keys: PairKeys;
+  readonly #random: RandomBytes;
+  readonly #inFlight = new InFlightChecks();
+  readonly #seen = new SeenTransactions();
+  readonly #pacing = new TokenBucket(CHECK_BURST, CHECK_PACING_MS);
+  readonly #answerLimit = new TokenBucket(MAX_ANSWERS_PER_SECOND, 1_000 / MAX_ANSWERS_PER_SECOND);
+  readonly #transmits: Transmit[] = []; // bounded: MAX_QUEUED_TRANSMITS, oldest dropped
+
+  constructor(keys: PairKeys, random: RandomBytes) {
+    this.#keys = keys;
+    this.#random = random;
+  }
+
+  /** What an incoming message tells, or why it is dropped. Requests are answered. */
+  handleMessage(message: StunMessage, from: PathAddress, now: Instant): ReceivedCheck | PathDropReason {
+    const check = readCheck(message, this.#keys);
+    if (typeof check === "string") return check;
+    if (check.kind === "request") return this.#answer(message, check, from, now);
+    const sent = this.#inFlight.take(message.transactionId);
+    if (sent === undefined) return "check-unexpected";
+    if (check.kind === "refusal") return "check-refused";
+    return { kind: "answer", check: sent, rttMs: now - sent.sentAt, mapped: check.mapped };
+  }
+
+  /** Sends a check if the pace allows it. */
+  sendCheck(path: Path, now: Instant): boolean {
+    if (!this.#pacing.take(now)) return false;
+    const transactionId = this.#random(TRANSACTION_ID_BYTES);
+    const priority = candidatePriority("peer-reflexive", path.linkPreference);
+    this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
+    this.#transmit(path.address, encodeCheckRequest(this.#keys, transactionId, priority));
+    return true;
+  }
+
+  /** When `sendCheck` will be allowed. */
+  mayCheckFrom(now: Instant): Instant {
+    return this.#pacing.readyAt(now);
+  }
+
+  /** Checks that have waited too long for their answer. */
+  takeLost(now: Instant): InFlightCheck[] {
+    return this.#inFlight.takeExpired(now);
+  }
+
+  nextLossAt(): Instant | undefined {
+    return this.#inFlight.nextExpiryAt();
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
+  }
+
+  #answer(
+    { transactionId }: StunMessage,
+    request: { readonly priority: number; readonly unknown: readonly number[] },
+    from: PathAddress,
+    now: Instant,
+  ): ReceivedCheck | PathDropReason {
+    if (!this.#answerLimit.take(now)) return "check-rate-limited";
+    if (!this.#seen.add(transactionId)) return "check-replayed";
+    if (request.unknown.length > 0) {
+      this.#transmit(from, encodeCheckRefusal(this.#keys, transactionId, request.unknown));
+      return "check-unknown-attribute";
+    }
+    this.#transmit(from, encodeCheckAnswer(this.#keys, transactionId, from.remote));
+    return { kind: "request", priority: request.priority };
+  }
+
+  #transmit(to: PathAddress, bytes: Uint8Array): void {
+    this.#transmits.push({ to, bytes });
+    if (this.#transmits.length > MAX_QUEUED_TRANSMITS) this.#transmits.shift();
+  }
+}
