@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { AsterismError } from "@asterism/core/errors";
 import SqliteDatabase from "better-sqlite3";
-import { Kysely, SqliteDialect } from "kysely";
+import { type DialectAdapter, Kysely, SqliteAdapter, SqliteDialect } from "kysely";
 import { migrate } from "./migrate.ts";
 import type { Tables } from "./tables.ts";
 
@@ -16,7 +16,7 @@ export async function openSqlite(path: string): Promise<Database> {
   // SQLite gives the WAL the mode of the database, so that is set before the first page is written.
   closeSync(openSync(path, "a", 0o600));
   const database = connect(path);
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+  const db = new Kysely<Tables>({ dialect: new TransactionalSqliteDialect({ database }) });
   try {
     await migrate(db);
   } catch (error) {
@@ -24,6 +24,22 @@ export async function openSqlite(path: string): Promise<Database> {
     throw error;
   }
   return db;
+}
+
+/**
+ * SQLite changes tables in transactions; Kysely's own dialect does not make use of it, and would leave half a migration
+ * behind when the process is killed in the middle of one.
+ */
+class TransactionalSqliteDialect extends SqliteDialect {
+  override createAdapter(): DialectAdapter {
+    return new TransactionalSqliteAdapter();
+  }
+}
+
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
 }
 
 function connect(path: string): SqliteDatabase.Database {
