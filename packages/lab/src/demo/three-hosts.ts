@@ -5,7 +5,7 @@ import { insist, type Stage } from "./stage.ts";
 export async function threeHosts(stage: Stage): Promise<void> {
   await using lab = Lab.create("demo");
   const internet = await lab.internet();
-  const router = await lab.router("router", internet, { nat: "masquerade" });
+  const router = await lab.router("router", internet, { nat: "masquerade", ipv6: false });
   const [vega, rigel, deneb] = await Promise.all([internet.host("vega"), internet.host("rigel"), router.host("deneb")]);
   stage.say(`vega ${vega.ipv4} and rigel ${rigel.ipv4} are on the lab's internet,`);
   stage.say(`deneb ${deneb.ipv4} is behind a router that masquerades as ${router.machine.ipv4}.`);

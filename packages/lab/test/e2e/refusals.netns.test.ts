@@ -64,6 +64,7 @@ describe("join keys that don't open the door", () => {
     await using world = await World.create("noserver");
     const agent = await world.agent(await world.internet.host("a"));
     const parts = joinKeyParts(await world.server.createKey());
+    await world.internet.router.ip(["route add blackhole 203.0.113.200/32"]);
     for (const url of [`https://${world.serverHost.ipv4}:444`, "https://203.0.113.200"]) {
       const result = await agent.join(encodeJoinKey({ ...parts, url }), { allowFailure: true, timeoutMs: 60_000 });
       const { code, text } = refusal(result);
@@ -104,7 +105,12 @@ describe("hosts that can't take a member", () => {
     await using world = await World.create("range");
     await world.server.admin(["network", "create", "office", "--ipv4", "10.20.0.0/16"]);
     const host = await world.internet.host("a");
-    await host.ip(["link add lan type dummy", "addr add 10.20.30.1/24 dev lan", "link set lan up"]);
+    await host.ip([
+      "link add lan type veth peer name desk",
+      "link set desk up",
+      "addr add 10.20.30.1/24 dev lan",
+      "link set lan up",
+    ]);
     const agent = await world.agent(host);
     const key = await world.server.createKey({ network: "office" });
     const { code, text } = refusal(await agent.join(key, { allowFailure: true }));

@@ -94,7 +94,7 @@ describe("what scripts rely on", () => {
     const key = await world.server.admin(["key", "create", "--json"]);
     expect(JSON.parse(key.stdout)).toMatchObject({ key: expect.stringMatching(/^ast1_/) as unknown });
     expect(await world.server.createKey()).toMatch(/^ast1_\S+$/);
-    const sockets = await a!.host.shell(`stat -c %a ${a!.socket}; find ${a!.stateDir} -type f -perm /077`);
+    const sockets = await a!.host.shell(`stat -c %a ${a!.socket}; find ${a!.stateDir} -type f -size +0 -perm /077`);
     expect(sockets.stdout).toBe("600\n");
   });
 
