@@ -87,37 +87,34 @@ function bringServerBack(scenario: Scenario, members: readonly Member[]): void {
 }
 
 describe("chaos", () => {
-  it.each([1, 2, 3, 4, 5, 6])(
-    "every pair that can be direct is, 10 s after the last of many faults (seed %d)",
-    (seed) => {
-      const scenario = new Scenario(seed);
-      const members = createMembers(scenario);
-      const random = new SeededRandom(seed);
-      scenario.settle();
-      const pairs = members.map(({ node }, index) => [node, members[(index + 1) % MEMBERS]!.node] as const);
-      for (const [from, to] of pairs) from.startTalking(to.host.name, 500);
-      const story: string[] = [];
-      for (let i = 0; i < 40; i++) {
-        const fault = causeFault(scenario, members, random);
-        story.push(`${fault.name} at ${scenario.net.world.nowMs} for ${fault.lastsMs}`);
-        scenario.run(fault.lastsMs);
-        fault.mend();
-        if (random.chance(0.5)) scenario.run(random.between(0, 20_000));
-      }
-      scenario.run(CALM_MS);
-      for (const [from, to] of pairs) {
-        const [there, back] = [from.directTo(to.host.name), to.directTo(from.host.name)];
-        expect({
-          pair: `${from.host.name} ${to.host.name}`,
-          direct: [there, back].every((path) => path !== undefined),
-          story: story.slice(-6),
-        }).toMatchObject({ direct: true });
-      }
-      const received = pairs.map(([from, to]) => to.peer(from.host.name).received);
-      scenario.run(5_000);
-      for (const [index, [from, to]] of pairs.entries()) {
-        expect(to.peer(from.host.name).received - received[index]!).toBeGreaterThanOrEqual(9);
-      }
-    },
-  );
+  it.each([1, 2, 3])("every pair that can be direct is, 10 s after the last of many faults (seed %d)", (seed) => {
+    const scenario = new Scenario(seed);
+    const members = createMembers(scenario);
+    const random = new SeededRandom(seed);
+    scenario.settle();
+    const pairs = members.map(({ node }, index) => [node, members[(index + 1) % MEMBERS]!.node] as const);
+    for (const [from, to] of pairs) from.startTalking(to.host.name, 500);
+    const story: string[] = [];
+    for (let i = 0; i < 40; i++) {
+      const fault = causeFault(scenario, members, random);
+      story.push(`${fault.name} at ${scenario.net.world.nowMs} for ${fault.lastsMs}`);
+      scenario.run(fault.lastsMs);
+      fault.mend();
+      if (random.chance(0.5)) scenario.run(random.between(0, 20_000));
+    }
+    scenario.run(CALM_MS);
+    for (const [from, to] of pairs) {
+      const [there, back] = [from.directTo(to.host.name), to.directTo(from.host.name)];
+      expect({
+        pair: `${from.host.name} ${to.host.name}`,
+        direct: [there, back].every((path) => path !== undefined),
+        story: story.slice(-6),
+      }).toMatchObject({ direct: true });
+    }
+    const received = pairs.map(([from, to]) => to.peer(from.host.name).received);
+    scenario.run(5_000);
+    for (const [index, [from, to]] of pairs.entries()) {
+      expect(to.peer(from.host.name).received - received[index]!).toBeGreaterThanOrEqual(9);
+    }
+  });
 });

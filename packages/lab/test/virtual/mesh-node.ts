@@ -1,0 +1,254 @@
+/**
+ * A whole member of a virtual network: a `Mesh` with a virtual engine on a virtual host, driven as the agent drives the
+ * real ones.
+ */
+import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
+import { type AgentPeerInfo, signNodeRecord } from "@asterism/core/control";
+import {
+  type Crypto,
+  generateMachineKeyPair,
+  generateNodeKeyPair,
+  type MachineKeyPair,
+  type NodeKeyPair,
+} from "@asterism/core/identity";
+import { Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
+import type { PathAddress } from "@asterism/core/net";
+import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
+import { looksLikeStun } from "@asterism/core/stun";
+import { addMs, type ClockReading, earliest, type Instant } from "@asterism/core/time";
+import { SeededRandom } from "../../src/virtual-internet/seeded-random.ts";
+import type { SignallingServer } from "../../src/virtual-internet/signalling-server.ts";
+import { VirtualEngine, type VirtualEngineEvent } from "../../src/virtual-internet/virtual-engine.ts";
+import type { VirtualHost, VirtualInterface, VirtualMachine } from "../../src/virtual-internet/virtual-host.ts";
+
+const NETWORK_ID = "net-1";
+/** As often as the agent reads the counters. */
+const TRAFFIC_INTERVAL_MS = 1_000;
+const PORT = 41_641;
+
+export interface MeshNodeOptions {
+  readonly host: VirtualHost;
+  readonly signalling: SignallingServer;
+  readonly crypto: Crypto;
+  readonly seed: number;
+  readonly stretchedSecret?: Uint8Array;
+  readonly pins?: ReadonlyMap<string, Pin>;
+  /** Identity of an earlier run. */
+  readonly identity?: MeshIdentity;
+}
+
+export interface MeshIdentity {
+  readonly machine: MachineKeyPair;
+  readonly node: NodeKeyPair;
+}
+
+export class MeshNode implements VirtualMachine {
+  readonly host: VirtualHost;
+  readonly identity: MeshIdentity;
+  readonly mesh: Mesh;
+  readonly engine: VirtualEngine;
+  /** Payloads that came through the tunnels, with when and from whom. */
+  readonly delivered: { readonly atMs: number; readonly from: string; readonly payload: string }[] = [];
+  readonly notices: string[] = [];
+  readonly #options: MeshNodeOptions;
+  readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
+  readonly #candidates: LocalCandidate[] = [];
+  #trafficAt: Instant | undefined;
+  #sequence = 1;
+  #isStopped = false;
+
+  constructor(options: MeshNodeOptions) {
+    this.#options = options;
+    this.host = options.host;
+    const random = new SeededRandom(options.seed);
+    const randomBytes = (sizeBytes: number): Uint8Array => random.bytes(sizeBytes);
+    this.identity = options.identity ?? {
+      machine: generateMachineKeyPair(options.crypto, randomBytes),
+      node: generateNodeKeyPair(options.crypto, randomBytes),
+    };
+    this.engine = new VirtualEngine((to, bytes) => this.#outgoing.push({ to, bytes }));
+    this.mesh = new Mesh({
+      networkId: NETWORK_ID,
+      crypto: options.crypto,
+      random: randomBytes,
+      nodePrivateKey: this.identity.node.privateKey,
+      stretchedSecret: options.stretchedSecret ?? null,
+      pins: options.pins ?? new Map(),
+      overlayRanges: ["100.64.0.0/10", "fd00::/64"],
+      aeads: [],
+    });
+    options.signalling.connect(this.name, (from, sealed) => {
+      this.act((mesh, time) => mesh.handleCall(from, encodeBase64(sealed), time));
+    });
+    this.host.run(this);
+  }
+
+  get name(): string {
+    return this.host.name;
+  }
+
+  /** What the server's map says of this node. */
+  get info(): AgentPeerInfo {
+    const number = this.name.charCodeAt(0) - 96;
+    const { crypto } = this.#options;
+    const record = {
+      networkId: NETWORK_ID,
+      nodeKey: this.identity.node.publicKey,
+      sequence: this.#sequence,
+      aeads: [],
+      agentVersion: "1",
+      protocol: 1,
+    };
+    return {
+      kind: "agent",
+      nodeId: this.name,
+      name: this.name,
+      fqdn: `${this.name}.admin.default.internal`,
+      ipv4: `100.64.0.${number}`,
+      ipv6: `fd00::${number}`,
+      user: "admin",
+      tags: [],
+      ephemeral: false,
+      machineKey: this.identity.machine.publicKey,
+      ...signNodeRecord(record, (message) => crypto.ed25519Sign(this.identity.machine.privateKey, message)),
+    };
+  }
+
+  addUplink(on: VirtualInterface): void {
+    const linkId = this.host.openSocket(on, PORT);
+    for (const address of [on.ipv4, on.ipv6]) {
+      if (address === undefined) continue;
+      const priority = candidatePriority("host", 0);
+      this.#candidates.push({ kind: "host", address: { address, port: PORT }, linkId, priority });
+    }
+    this.act((mesh, time) => mesh.handleLocalCandidates(this.#candidates, time));
+  }
+
+  /** An input for the mesh, as of the server or the host. */
+  act(input: (mesh: Mesh, time: ClockReading) => void): void {
+    if (this.#isStopped) return;
+    this.host.act((now, wall) => {
+      input(this.mesh, { now, wall });
+      this.#applyEffects(now);
+    });
+  }
+
+  /** The host sends a packet to a member. */
+  sendData(to: string, payload: string): void {
+    this.host.act((now) => {
+      const event = this.engine.sendData(to, payload, now);
+      if (event !== undefined) this.#handleEngineEvent(event, this.#time(now));
+      this.#applyEffects(now);
+    });
+  }
+
+  /** The process ends; what comes later finds nobody. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  handleDatagram(bytes: Uint8Array, from: PathAddress, now: Instant): boolean {
+    if (this.#isStopped) return false;
+    const time = this.#time(now);
+    if (VirtualEngine.looksLikeData(bytes)) {
+      for (const event of this.engine.receive(bytes, from, now)) this.#handleEngineEvent(event, time);
+    } else {
+      this.mesh.handleDatagram(looksLikeStun(bytes) ? "stun" : "wireguard", from, bytes, time);
+    }
+    this.#applyEffects(now);
+    return true;
+  }
+
+  handleTimeout(now: Instant): void {
+    if (this.#isStopped) return;
+    const time = this.#time(now);
+    if (this.#trafficAt !== undefined && now >= this.#trafficAt) {
+      this.#trafficAt = undefined;
+      for (const nodeId of this.engine.peersWithSession()) {
+        this.mesh.handleTraffic(nodeId, this.engine.facts(nodeId), time);
+      }
+    }
+    this.mesh.handleTimeout(time);
+    this.#applyEffects(now);
+  }
+
+  handleResume(now: Instant): void {
+    this.mesh.handleResume(this.#time(now));
+    this.#applyEffects(now);
+  }
+
+  pollTimeout(): { readonly at: Instant } | undefined {
+    if (this.#isStopped) return undefined;
+    const at = earliest(this.mesh.pollTimeout(), this.#trafficAt);
+    return at === undefined ? undefined : { at };
+  }
+
+  pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
+    return this.#outgoing.shift();
+  }
+
+  #time(now: Instant): ClockReading {
+    return { now, wall: this.host.wallNow };
+  }
+
+  #handleEngineEvent(event: VirtualEngineEvent, time: ClockReading): void {
+    switch (event.kind) {
+      case "session-needed":
+        this.mesh.handleSessionNeeded(event.nodeId, time);
+        return;
+      case "session-confirmed":
+        this.mesh.handleSessionConfirmed(event.nodeId, event.localIndex, time);
+        return;
+      case "roamed":
+        this.mesh.handleRoamed(event.nodeId, event.from, time);
+        return;
+      case "delivered":
+        this.delivered.push({ atMs: time.now, from: event.nodeId, payload: event.payload });
+        return;
+    }
+  }
+
+  #applyEffects(now: Instant): void {
+    for (let effect = this.mesh.pollEffect(); effect !== undefined; effect = this.mesh.pollEffect()) {
+      this.#apply(effect, now);
+    }
+    if (this.engine.peersWithSession().length > 0) this.#trafficAt ??= addMs(now, TRAFFIC_INTERVAL_MS);
+  }
+
+  #apply(effect: MeshEffect, now: Instant): void {
+    switch (effect.kind) {
+      case "send-datagram":
+        this.#outgoing.push({ to: effect.to, bytes: effect.bytes });
+        return;
+      case "send-call":
+        this.#options.signalling.send(this.name, effect.nodeId, parseBase64(effect.sealed) ?? new Uint8Array());
+        return;
+      case "notice":
+        this.notices.push(effect.text);
+        return;
+      case "add-peer":
+        this.engine.addPeer(effect.nodeId);
+        return;
+      case "remove-peer":
+        this.engine.removePeer(effect.nodeId);
+        return;
+      case "set-paths":
+        this.engine.setPaths(effect.nodeId, effect.paths);
+        return;
+      case "install-session":
+        this.engine.installSession(effect.nodeId, effect.session, now);
+        return;
+      case "remove-session":
+        this.engine.removeSession(effect.nodeId, effect.localIndex);
+        return;
+      case "send-keepalive":
+        this.engine.sendKeepalive(effect.nodeId, now);
+        return;
+      case "drop-staged":
+        this.engine.dropStaged(effect.nodeId);
+        return;
+      case "set-allowed-ips":
+        return;
+    }
+  }
+}
