@@ -1,5 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { encodeHex, encodeUtf8, wipe } from "@asterism/core/bytes";
+import type { ClockReading, Instant, WallTime } from "@asterism/core/time";
+import { WireGuard } from "@asterism/core/wireguard";
 import { describe, expect, test } from "vitest";
 import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
 import { nodeCrypto } from "./node-crypto.ts";
@@ -131,4 +133,28 @@ describe("SHA-256", () => {
     expect(encodeHex(okm)).toBe("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
     expect(nobleCrypto.hkdfSha256(new Uint8Array(22).fill(0x0b), range(0, 13), range(0xf0, 10), 42)).toEqual(okm);
   });
+});
+
+test("a WireGuard device on it shakes hands with one on the pure library", () => {
+  const ours = new WireGuard({ privateKey: random(32), crypto: nodeCrypto, random });
+  const theirs = new WireGuard({ privateKey: random(32), crypto: nobleCrypto, random });
+  const presharedKey = random(32);
+  const from = { linkId: 0, remote: { address: "192.0.2.1", port: 1 }, channel: null };
+  const time: ClockReading = { now: 1_000 as Instant, wall: 1_700_000_000_000 as WallTime };
+  for (const [initiator, responder] of [
+    [ours, theirs],
+    [theirs, ours],
+  ] as const) {
+    const handle = initiator.addPeer({ publicKey: responder.publicKey, presharedKey });
+    const other = responder.addPeer({ publicKey: initiator.publicKey, presharedKey });
+    initiator.requestSession(handle, time);
+    expect(responder.handleDatagram(initiator.pollTransmit()?.bytes ?? random(0), from, time)).toBeUndefined();
+    expect(initiator.handleDatagram(responder.pollTransmit()?.bytes ?? random(0), from, time)).toBeUndefined();
+    const [sent, received] = [initiator.pollEvent(), responder.pollEvent()];
+    if (sent?.kind !== "session" || received?.kind !== "session") throw new Error("no session");
+    expect(sent.sendKey).toEqual(received.receiveKey);
+    expect(sent.receiveKey).toEqual(received.sendKey);
+    initiator.removePeer(handle);
+    responder.removePeer(other);
+  }
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fuzzRuns } from "../../test/fuzz-runs.ts";
 import { at, makePair, type Pair, path, shakeHands } from "../../test/wireguard-node.ts";
 import { WIREGUARD_DROP_REASONS } from "./drop-reason.ts";
 
@@ -45,7 +46,7 @@ describe("hostile input", () => {
         expect(WIREGUARD_DROP_REASONS).toContain(reason);
         expect(visible(pair, 20_000)).toEqual(before);
       }),
-      { numRuns: 1_000 },
+      fuzzRuns(1_000),
     );
   });
 
@@ -65,7 +66,7 @@ describe("hostile input", () => {
         expect(WIREGUARD_DROP_REASONS).toContain(pair.b.machine.handleDatagram(changed, path(66), at(20_000)));
         expect(visible(pair, 20_000)).toEqual(before);
       }),
-      { numRuns: 500 },
+      fuzzRuns(300),
     );
     expect(pair.b.machine.handleDatagram(response, path(1), at(20_000))).toBeUndefined();
     expect(pair.b.machine.handleDatagram(initiation, path(1), at(20_000))).toBeUndefined();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fuzzRuns } from "../../test/fuzz-runs.ts";
 import { type SideReport, simulateTunnel } from "../../test/tunnel-simulation.ts";
 
 const HOUR_MS = 3_600_000;
@@ -123,7 +124,7 @@ describe("a network that fails", () => {
         for (const side of [a, b]) expect(side.unsent.filter((at) => at > 560_000)).toEqual([]);
         expect(a.initiationsSent + b.initiationsSent).toBeLessThan(2 * 120 + 10);
       }),
-      { numRuns: 40 },
+      fuzzRuns(25),
     );
   });
 });
