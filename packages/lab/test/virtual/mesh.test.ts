@@ -124,7 +124,7 @@ describe("a mesh of two", () => {
     world.talk(a, b, 1_000, 3_000);
     world.signalling.isUp = false;
     a.stop();
-    const again = world.node("a2", { identity: a.identity });
+    const again = world.node("c", { identity: a.identity });
     const remembered: RemoteCandidate = {
       kind: "host",
       address: { address: "203.0.113.2", port: 41_641 },
