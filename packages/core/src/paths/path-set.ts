@@ -14,13 +14,13 @@ export const MAX_PATHS = 128;
 interface Link {
   readonly families: ReadonlySet<4 | 6>;
   readonly preference: number;
-  /** The host addresses, as one text; another text means that the way out has changed. */
-  readonly hosts: string;
+  /** The addresses of its interface. */
+  readonly hosts: ReadonlySet<string>;
 }
 
 export interface LinkChanges {
   readonly removed: readonly Path[];
-  /** Paths on links whose own addresses have changed. */
+  /** Paths on links that have lost an address of the path's family: the packets may have come from it. */
   readonly doubtful: readonly Path[];
 }
 
@@ -59,7 +59,7 @@ export class PathSet {
     for (const path of this.#paths.values()) {
       const link = this.#links.get(path.address.linkId);
       if (link === undefined || !link.families.has(ipFamilyOf(path.remoteIp))) removed.push(path);
-      else if (before.get(path.address.linkId)?.hosts !== link.hosts) doubtful.push(path);
+      else if (hasLostAddress(before.get(path.address.linkId), link, ipFamilyOf(path.remoteIp))) doubtful.push(path);
     }
     for (const path of removed) this.#paths.delete(path.key);
     return { removed, doubtful };
@@ -144,6 +144,11 @@ function describeLink(candidates: readonly LocalCandidate[]): Link {
       candidates.filter(({ kind }) => kind !== "relayed").map(({ address }) => ipFamilyOf(address.address)),
     ),
     preference: Math.max(...candidates.map(({ priority }) => linkPreferenceOf(priority))),
-    hosts: hosts.sort().join(" "),
+    hosts: new Set(hosts),
   };
+}
+
+function hasLostAddress(before: Link | undefined, link: Link, family: 4 | 6): boolean {
+  if (before === undefined) return true;
+  return [...before.hosts].some((address) => ipFamilyOf(address) === family && !link.hosts.has(address));
 }

@@ -364,6 +364,86 @@ describe("the active path", () => {
   });
 });
 
+describe("several paths", () => {
+  it("a relayed one is used at once and left for a direct one, however slow; until then the attempts go on", () => {
+    const paths = machine();
+    paths.wantPath(START);
+    const relay: RemoteCandidate = { kind: "relayed", address: { address: "198.51.100.7", port: 5_000 }, priority: 1 };
+    paths.handleCall(call("answer", remote("203.0.113.5"), relay), START);
+    answerChecks(paths, "198.51.100.7", addMs(START, 5));
+    expect(paths.usablePaths()).toMatchObject([{ kind: "relayed", trusted: true }]);
+    expect(paths.snapshot(START).nextAttemptAt).toBeGreaterThan(START);
+    const later = addMs(START, 900);
+    paths.handleTimeout(later);
+    answerChecks(paths, "203.0.113.5", addMs(later, 200));
+    expect(paths.usablePaths().map(({ kind, weight }) => [kind, weight])).toEqual([
+      ["direct", 1],
+      ["relayed", 0],
+    ]);
+    const { changes, nextAttemptAt } = paths.snapshot(later);
+    expect(changes.map(({ why }) => why)).toEqual(["the first path that answered", "direct instead of relayed"]);
+    expect(nextAttemptAt).toBeNull();
+  });
+
+  it("that come through a channel of a relay are relayed", () => {
+    const paths = machine();
+    const from = { ...at("198.51.100.7", 3_478), channel: 0x4001 };
+    paths.handleCheck(message(requestOfB(1)), from, START);
+    answerChecks(paths, "198.51.100.7", addMs(START, 5));
+    expect(paths.usablePaths()).toMatchObject([{ kind: "relayed", address: from }]);
+  });
+
+  it.each([
+    ["best", 15_000],
+    ["all", 3_000],
+  ] as const)("are kept warm: mode %s checks the others every %d ms", (warm, intervalMs) => {
+    const paths = new PeerPaths({ keys: KEYS.a, random: seededRandom(1), warm });
+    paths.handleLocalCandidates([local("192.0.2.1"), local("198.51.100.1", 2)], START);
+    paths.handleCall(call("offer", remote("203.0.113.5")), START);
+    const checks = new Map<number, Instant[]>([
+      [1, []],
+      [2, []],
+    ]);
+    let now = START;
+    while (now < addMs(START, 60_000)) {
+      paths.handleTraffic({ lastSentAt: now, lastReceivedAt: now }, now);
+      for (let sent = paths.pollTransmit(); sent !== undefined; sent = paths.pollTransmit()) {
+        checks.get(sent.to.linkId)?.push(now);
+        const { transactionId } = message(sent.bytes);
+        paths.handleCheck(message(encodeCheckAnswer(KEYS.b, transactionId, sent.to.remote)), sent.to, now);
+      }
+      now = paths.pollTimeout()?.at ?? addMs(START, 60_000);
+      paths.handleTimeout(now);
+    }
+    const active = paths.usablePaths()[0]!.address.linkId;
+    expect(checks.get(active)!.length).toBeGreaterThan(18);
+    const gaps = checks.get(3 - active)!.map((sentAt, index, all) => sentAt - (all[index - 1] ?? START));
+    expect(gaps.slice(1).every((gapMs) => gapMs >= intervalMs && gapMs <= intervalMs + 50)).toBe(true);
+    expect(gaps.length).toBeGreaterThan(2);
+  });
+
+  it("stay trusted when a link gets one more address, and are checked again when it loses one", () => {
+    const paths = machine();
+    establish(paths, at("203.0.113.5"));
+    const now = addMs(START, 20);
+    paths.handleLocalCandidates([local("192.0.2.1"), local("192.0.2.99")], now);
+    expect(paths.snapshot(now).trusted).toBe(true);
+    paths.handleLocalCandidates([local("192.0.2.99")], now);
+    expect(paths.snapshot(now).trusted).toBe(false);
+    answerChecks(paths, "203.0.113.5", addMs(now, 10));
+    expect(paths.snapshot(now).trusted).toBe(true);
+  });
+});
+
+/** Answers what the machine has sent to one address; the rest is lost. */
+function answerChecks(paths: PeerPaths, address: string, now: Instant): void {
+  for (let sent = paths.pollTransmit(); sent !== undefined; sent = paths.pollTransmit()) {
+    const { class: kind, transactionId } = message(sent.bytes);
+    if (kind !== "request" || sent.to.remote.address !== address) continue;
+    paths.handleCheck(message(encodeCheckAnswer(KEYS.b, transactionId, sent.to.remote)), sent.to, now);
+  }
+}
+
 type Step =
   | { kind: "call"; type: CallBody["type"]; addresses: string[] }
   | { kind: "request"; id: number; from: string; port: number }

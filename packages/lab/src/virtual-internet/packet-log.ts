@@ -7,12 +7,9 @@ export interface LogEntry {
   readonly from: string;
   /** Device that got the packet, or where it was dropped. */
   readonly to: string;
+  readonly packet: Packet;
   /** Why it was dropped; null if it arrived. */
   readonly dropped: string | null;
-  readonly source: string;
-  readonly destination: string;
-  readonly sizeBytes: number;
-  readonly what: string;
 }
 
 const MAX_ENTRIES = 5_000;
@@ -23,7 +20,9 @@ export class PacketLog {
   readonly #entries: LogEntry[] = []; // bounded: MAX_ENTRIES, oldest dropped
   readonly #drops = new Map<string, number>(); // bounded: number of reasons
   #delivered = 0;
+  #total = 0;
 
+  /** The last packets, by lines of the way: a packet that a router forwards is there twice. */
   get entries(): readonly LogEntry[] {
     return this.#entries;
   }
@@ -33,33 +32,30 @@ export class PacketLog {
     return this.#delivered;
   }
 
+  /** Packets that reached a device or were dropped. */
+  get total(): number {
+    return this.#total;
+  }
+
   /** Packets that were dropped, by reason. */
   get drops(): ReadonlyMap<string, number> {
     return this.#drops;
   }
 
   add(atMs: number, from: string, to: string, packet: Packet, dropped: string | null): void {
+    this.#total += 1;
     if (dropped === null) this.#delivered += 1;
     else this.#drops.set(dropped, (this.#drops.get(dropped) ?? 0) + 1);
-    this.#entries.push({
-      atMs,
-      from,
-      to,
-      dropped,
-      source: formatUdpAddress(packet.source),
-      destination: formatUdpAddress(packet.destination),
-      sizeBytes: packet.bytes.length,
-      what: describeDatagram(packet.bytes),
-    });
+    this.#entries.push({ atMs, from, to, packet, dropped });
     if (this.#entries.length > MAX_ENTRIES) this.#entries.shift();
   }
 
   /** A mermaid sequence diagram of the last packets. */
   toMermaid(): string {
-    const lines = this.#entries.slice(-MAX_LINES).map((entry) => {
-      const text = `${entry.atMs.toFixed(1)} ms ${entry.what} ${entry.source} → ${entry.destination}`;
-      if (entry.dropped === null) return `  ${entry.from}->>${entry.to}: ${text}`;
-      return `  ${entry.from}--x${entry.to}: ${text} (${entry.dropped})`;
+    const lines = this.#entries.slice(-MAX_LINES).map(({ atMs, from, to, packet, dropped }) => {
+      const way = `${formatUdpAddress(packet.source)} → ${formatUdpAddress(packet.destination)}`;
+      const text = `${atMs.toFixed(1)} ms ${describeDatagram(packet.bytes)} ${way}`;
+      return dropped === null ? `  ${from}->>${to}: ${text}` : `  ${from}--x${to}: ${text} (${dropped})`;
     });
     return ["sequenceDiagram", ...lines].join("\n");
   }

@@ -95,7 +95,7 @@ describe("chaos", () => {
     const pairs = members.map(({ node }, index) => [node, members[(index + 1) % MEMBERS]!.node] as const);
     for (const [from, to] of pairs) from.startTalking(to.host.name, 500);
     const story: string[] = [];
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 30; i++) {
       const fault = causeFault(scenario, members, random);
       story.push(`${fault.name} at ${scenario.net.world.nowMs} for ${fault.lastsMs}`);
       scenario.run(fault.lastsMs);
