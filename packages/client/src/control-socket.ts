@@ -94,7 +94,8 @@ function handleMessage(webSocket: WebSocket, handlers: ControlHandlers, data: Ra
 }
 
 function readMessage(data: RawData): Result<ServerMessage> {
-  const json = parseJson("server message", data.toString());
+  // SAFETY: ws gives Buffers unless it is told otherwise.
+  const json = parseJson("server message", (data as Buffer).toString("utf8"));
   return json.ok ? parseServerMessage(json.value) : json;
 }
 

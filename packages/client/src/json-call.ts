@@ -49,8 +49,8 @@ export function callJson(
     });
     outgoing.once("error", (cause) => reject(cause instanceof AsterismError ? cause : describe(cause)));
     outgoing.once("response", (response) => {
-      readAnswer(outgoing, response).then(resolve, (error) =>
-        reject(error instanceof AsterismError ? error : describe(error)),
+      readAnswer(outgoing, response).then(resolve, (error: unknown) =>
+        reject(error instanceof AsterismError ? error : describe(error as NodeJS.ErrnoException)),
       );
     });
     outgoing.end(payload);

@@ -50,7 +50,8 @@ function codeForStatus(status: number): ErrorCode {
 function readDetails(value: unknown): ErrorDetails {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
   const details: Record<string, string | number | boolean | null | readonly string[]> = {};
-  for (const [key, item] of Object.entries(value).slice(0, 32)) {
+  for (const [key, item] of Object.entries<unknown>(value as Record<string, unknown>).slice(0, 32)) {
+    if (key === "__proto__") continue; // would set the prototype, not a field
     if (item === null || typeof item === "string" || typeof item === "number" || typeof item === "boolean") {
       details[key] = item;
     } else if (Array.isArray(item) && item.every((part) => typeof part === "string")) {

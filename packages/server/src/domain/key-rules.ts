@@ -15,6 +15,13 @@ export interface KeyBearer {
   readonly memberByKey: string | undefined;
 }
 
+export function unknownKey(): AsterismError<"join-key-unknown"> {
+  return new AsterismError(
+    "join-key-unknown",
+    "The server does not know this join key. Make a new one there: asterism admin key create",
+  );
+}
+
 export type KeyState = "valid" | "used" | "expired" | "revoked";
 
 export function keyState(key: KeyFacts, now: number): KeyState {
@@ -27,13 +34,7 @@ export function keyState(key: KeyFacts, now: number): KeyState {
  * Says why a key is refused; undefined if it works. A member that shows the very key it joined with repeats a request
  * whose answer was lost: that works as long as it is a member, also when the key has expired since.
  */
-export function keyProblem(key: KeyFacts | undefined, bearer: KeyBearer, now: number): AsterismError | undefined {
-  if (key === undefined) {
-    return new AsterismError(
-      "join-key-unknown",
-      "The server does not know this join key. Make a new one there: asterism admin key create",
-    );
-  }
+export function keyProblem(key: KeyFacts, bearer: KeyBearer, now: number): AsterismError | undefined {
   const repeats = bearer.memberByKey === key.id && (key.reusable || key.usedByMachine === bearer.machineKey);
   switch (keyState(key, now)) {
     case "valid":

@@ -16,7 +16,7 @@ import { AsterismError, unwrap } from "@asterism/core/errors";
 import type { ServerContext } from "../context.ts";
 import { type Outcome, unchanged } from "../domain/change.ts";
 import { freeName, namePrefix, nameTaken } from "../domain/free-name.ts";
-import { keyProblem } from "../domain/key-rules.ts";
+import { keyProblem, unknownKey } from "../domain/key-rules.ts";
 import { assignAddresses } from "../domain/member-addresses.ts";
 import { networkInfo, readTags } from "../domain/network-map.ts";
 import { ed25519Verify } from "../ed25519.ts";
@@ -211,8 +211,9 @@ async function requireKey(
   const key = await findKeyByHash(db, secretHash(keySecret));
   const node =
     key === undefined || machineKey === undefined ? undefined : await findNodeByMachine(db, key.network_id, machineKey);
-  const problem = keyProblem(key && keyFacts(key), { machineKey, memberByKey: node?.key_id }, now);
-  if (key === undefined || problem !== undefined) throw problem;
+  if (key === undefined) throw unknownKey();
+  const problem = keyProblem(keyFacts(key), { machineKey, memberByKey: node?.key_id }, now);
+  if (problem !== undefined) throw problem;
   return key;
 }
 

@@ -154,7 +154,8 @@ export class ControlStream {
       this.end("invalid", "agent message: is binary");
       return;
     }
-    const json = parseJson("agent message", data.toString());
+    // SAFETY: ws gives Buffers unless it is told otherwise.
+    const json = parseJson("agent message", (data as Buffer).toString("utf8"));
     const message = json.ok ? parseAgentMessage(json.value) : json;
     if (message.ok) {
       this.#dispatch(message.value, now);

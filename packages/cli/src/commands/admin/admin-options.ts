@@ -98,5 +98,5 @@ export function printDone(text: string, facts: object, options: AdminOptions): v
 
 function formatValue(value: unknown): string {
   if (value === null || (Array.isArray(value) && value.length === 0)) return "–";
-  return Array.isArray(value) ? value.join(", ") : String(value);
+  return Array.isArray(value) ? value.join(", ") : JSON.stringify(value).replace(/^"|"$/g, "");
 }
