@@ -1,9 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ipFamilyOf } from "./address-class.ts";
+import { localityRank } from "./candidate.ts";
 import { choosePath, comparePaths, type PathMetrics } from "./path-choice.ts";
 
+function remote(address: string): Pick<PathMetrics, "family" | "locality"> {
+  return { family: ipFamilyOf(address), locality: localityRank(address) };
+}
+
 function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): PathMetrics {
-  return { key, kind: "direct", rttMs, remoteIp: "192.0.2.1", linkPreference: 0, ...more };
+  return { key, kind: "direct", rttMs, ...remote("192.0.2.1"), linkPreference: 0, ...more };
 }
 
 describe("path choice", () => {
@@ -37,10 +43,10 @@ describe("path choice", () => {
 
   it("prefers IPv6, then the nearer address, then the link, at about the same speed", () => {
     const ipv4 = path("a", 20);
-    const ipv6 = path("b", 23, { remoteIp: "2001:db8::1" });
+    const ipv6 = path("b", 23, remote("2001:db8::1"));
     expect(choosePath([ipv4, ipv6], ipv4)?.path).toBe(ipv6);
     expect(choosePath([ipv4, ipv6], ipv6)?.path).toBe(ipv6);
-    const near = path("c", 23, { remoteIp: "192.168.1.1" });
+    const near = path("c", 23, remote("192.168.1.1"));
     expect(choosePath([ipv4, near], ipv4)?.path).toBe(near);
     const liked = path("d", 23, { linkPreference: 1 });
     expect(choosePath([ipv4, liked], ipv4)?.path).toBe(liked);
@@ -48,7 +54,7 @@ describe("path choice", () => {
 
   it("does not prefer what is clearly slower", () => {
     const ipv4 = path("a", 20);
-    const ipv6 = path("b", 26, { remoteIp: "2001:db8::1" });
+    const ipv6 = path("b", 26, remote("2001:db8::1"));
     expect(choosePath([ipv4, ipv6], ipv4)?.path).toBe(ipv4);
     expect(choosePath([ipv4, ipv6], ipv6)?.path).toBe(ipv6);
   });
@@ -61,12 +67,14 @@ describe("path choice", () => {
   const anyPath = fc.record({
     kind: fc.constantFrom("direct" as const, "relayed" as const),
     rttMs: fc.double({ min: 0, max: 300, noNaN: true }),
-    remoteIp: fc.constantFrom("127.0.0.1", "10.0.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "fe80::1"),
+    address: fc.constantFrom("127.0.0.1", "10.0.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "fe80::1"),
     linkPreference: fc.integer({ min: 0, max: 3 }),
   });
   const anyPaths = fc
     .array(anyPath, { minLength: 1, maxLength: 8 })
-    .map((paths) => paths.map((metrics, index): PathMetrics => ({ ...metrics, key: String(index) })));
+    .map((paths) =>
+      paths.map((metrics, index): PathMetrics => ({ ...metrics, ...remote(metrics.address), key: String(index) })),
+    );
 
   it("comes to rest after one change while measurements are steady", () => {
     fc.assert(

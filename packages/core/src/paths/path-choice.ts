@@ -6,8 +6,6 @@
  * (loopback, link-local, private), then the preferred link. The choice depends on nothing else, so with steady
  * measurements it never changes twice.
  */
-import { ipFamilyOf } from "./address-class.ts";
-import { localityRank } from "./candidate.ts";
 import type { PathKind } from "./path-types.ts";
 
 export interface PathMetrics {
@@ -16,8 +14,10 @@ export interface PathMetrics {
   readonly kind: PathKind;
   /** Smoothed. */
   readonly rttMs: number;
-  /** The remote IP address. */
-  readonly remoteIp: string;
+  /** Of the remote address. */
+  readonly family: 4 | 6;
+  /** `localityRank` of the remote address. */
+  readonly locality: number;
   /** 0–65535, larger is better. */
   readonly linkPreference: number;
 }
@@ -71,8 +71,8 @@ function isSlower(rttMs: number, otherMs: number, share: number): boolean {
 /** Negative if `a` is preferred. */
 function comparePreference(a: PathMetrics, b: PathMetrics): number {
   return (
-    ipFamilyOf(b.remoteIp) - ipFamilyOf(a.remoteIp) ||
-    localityRank(b.remoteIp) - localityRank(a.remoteIp) ||
+    b.family - a.family ||
+    b.locality - a.locality ||
     b.linkPreference - a.linkPreference ||
     a.rttMs - b.rttMs ||
     (a.key < b.key ? -1 : 1)
@@ -81,9 +81,9 @@ function comparePreference(a: PathMetrics, b: PathMetrics): number {
 
 /** Why `path` should replace the current one although it is not faster; undefined if it should not. */
 function whyPreferred(path: PathMetrics, current: PathMetrics): string | undefined {
-  const family = ipFamilyOf(path.remoteIp) - ipFamilyOf(current.remoteIp);
+  const family = path.family - current.family;
   if (family !== 0) return family > 0 ? "IPv6 is preferred at about the same speed" : undefined;
-  const locality = localityRank(path.remoteIp) - localityRank(current.remoteIp);
+  const locality = path.locality - current.locality;
   if (locality !== 0) return locality > 0 ? "the nearer address is preferred at about the same speed" : undefined;
   if (path.linkPreference > current.linkPreference) return "its link is preferred at about the same speed";
   return undefined;

@@ -58,8 +58,8 @@ export class PathSet {
     const doubtful: Path[] = [];
     for (const path of this.#paths.values()) {
       const link = this.#links.get(path.address.linkId);
-      if (link === undefined || !link.families.has(ipFamilyOf(path.remoteIp))) removed.push(path);
-      else if (hasLostAddress(before.get(path.address.linkId), link, ipFamilyOf(path.remoteIp))) doubtful.push(path);
+      if (link === undefined || !link.families.has(path.family)) removed.push(path);
+      else if (hasLostAddress(before.get(path.address.linkId), link, path.family)) doubtful.push(path);
     }
     for (const path of removed) this.#paths.delete(path.key);
     return { removed, doubtful };

@@ -8,7 +8,8 @@
  */
 import type { PathAddress, UdpAddress } from "../net/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
-import type { CandidateKind } from "./candidate.ts";
+import { ipFamilyOf } from "./address-class.ts";
+import { type CandidateKind, localityRank } from "./candidate.ts";
 import type { PathMetrics } from "./path-choice.ts";
 import { PathStatistics } from "./path-statistics.ts";
 import type { PathKind } from "./path-types.ts";
@@ -49,6 +50,8 @@ export class Path implements PathMetrics {
   readonly remoteKind: CandidateKind;
   readonly priority: number;
   readonly linkPreference: number;
+  readonly family: 4 | 6;
+  readonly locality: number;
   readonly statistics = new PathStatistics();
   role: PathRole = "resting";
   /** Our address as the peer sees it on this path. */
@@ -74,14 +77,12 @@ export class Path implements PathMetrics {
     this.remoteKind = options.remoteKind;
     this.priority = options.priority;
     this.linkPreference = options.linkPreference;
+    this.family = ipFamilyOf(options.address.remote.address);
+    this.locality = localityRank(options.address.remote.address);
   }
 
   get rttMs(): number {
     return this.statistics.smoothedRttMs ?? Number.POSITIVE_INFINITY;
-  }
-
-  get remoteIp(): string {
-    return this.address.remote.address;
   }
 
   /** It has worked, and nothing shows that it does not any more. */

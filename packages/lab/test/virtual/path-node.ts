@@ -293,7 +293,8 @@ export class PathNode implements VirtualMachine {
         gathered.push({ kind: "server-reflexive", address: reflexive, linkId, priority });
       }
     }
-    for (const { paths } of this.#peers.values()) paths.handleLocalCandidates(offeredCandidates(gathered, []), now);
+    const offered = offeredCandidates(gathered, []);
+    for (const { paths } of this.#peers.values()) paths.handleLocalCandidates(offered, now);
   }
 }
 
