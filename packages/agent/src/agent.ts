@@ -9,6 +9,7 @@ import type {
   PingAnswer,
   PingBody,
 } from "@asterism/core/local-api";
+import type { Aead } from "@asterism/core/mesh";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
@@ -30,6 +31,8 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly socketPath: string;
   readonly logger: Logger;
+  /** Ciphers of transport data to announce beyond ChaCha20-Poly1305. */
+  readonly aeads: readonly Aead[];
 }
 
 /** The daemon: the networks of this machine, and the local API over them. */
@@ -106,6 +109,7 @@ export class Agent {
       const membership = await joinNetwork(body, {
         machine: this.#identity.machine,
         crypto: nodeCrypto,
+        aeads: this.#options.aeads,
         networks: this.#networks,
         ownInterfaces: () => this.#ownInterfaces(),
       });
@@ -148,6 +152,7 @@ export class Agent {
       store: this.#store,
       machine: this.#identity.machine,
       crypto: nodeCrypto,
+      aeads: this.#options.aeads,
       logger: this.#options.logger.child({ network: membership.network.name }),
       host: { ownInterfaces: () => this.#ownInterfaces(), overlayRanges: () => this.#overlayRanges() },
     });

@@ -1,11 +1,17 @@
 import { flushCompileCache } from "node:module";
+import type { Aead } from "@asterism/core/mesh";
 import { pino } from "pino";
 import { Agent } from "./agent.ts";
+import { hasAesInstructions } from "./platform/aes-instructions.ts";
 
 export interface StartAgentOptions {
   readonly stateDir: string;
   readonly socketPath: string;
+  /** `auto`: AES-256-GCM with peers that have AES instructions as well, where this machine has them. */
+  readonly cipher: Cipher;
 }
+
+type Cipher = "auto" | "chacha20-poly1305";
 
 export interface RunningAgent {
   /** Resolves when the agent has stopped, after SIGTERM or SIGINT. */
@@ -19,10 +25,12 @@ const STOP_LIMIT_MS = 5_000;
 export async function startAgent(options: StartAgentOptions): Promise<RunningAgent> {
   const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
-  const agent = await Agent.start({ ...options, logger });
+  const aeads: Aead[] = options.cipher === "auto" && hasAesInstructions() ? ["aes-256-gcm"] : [];
+  const { stateDir, socketPath } = options;
+  const agent = await Agent.start({ stateDir, socketPath, logger, aeads });
   // A daemon that is killed later would not write it.
   flushCompileCache();
-  logger.info({ state: options.stateDir, socket: options.socketPath }, "agent is ready");
+  logger.info({ state: stateDir, socket: socketPath, aeads }, "agent is ready");
   const { promise: stopped, resolve } = Promise.withResolvers<void>();
   const stop = (signal: NodeJS.Signals): void => {
     logger.info({ signal }, "agent stops");

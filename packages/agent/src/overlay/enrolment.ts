@@ -5,21 +5,20 @@ import {
   isLabel,
   type JoinPreviewResponse,
   type JoinResponse,
-  type NodeRecord,
-  PROTOCOL_VERSION,
   parseFingerprint,
   parseJoinKey,
   toDeviceName,
 } from "@asterism/core/control";
 import { AsterismError, isAsterismError, unwrap } from "@asterism/core/errors";
-import { type Crypto, generateNodeKeyPair, type MachineKeyPair } from "@asterism/core/identity";
+import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
 import type { JoinBody } from "@asterism/core/local-api";
+import type { Aead } from "@asterism/core/mesh";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { stretchPassphrase } from "../platform/passphrase.ts";
-import { systemRandom } from "../platform/random.ts";
 import { checkRangeConflict } from "../platform/routes.linux.ts";
 import { keyText, type Membership } from "../state/membership.ts";
+import { createNodeKey } from "./node-keys.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
 
 const MAX_NAME_ATTEMPTS = 10;
@@ -27,6 +26,8 @@ const MAX_NAME_ATTEMPTS = 10;
 export interface EnrolmentContext {
   readonly machine: MachineKeyPair;
   readonly crypto: Crypto;
+  /** Ciphers of transport data to announce beyond ChaCha20-Poly1305. */
+  readonly aeads: readonly Aead[];
   /** By network id. */
   readonly networks: ReadonlyMap<string, OverlayNetwork>;
   readonly ownInterfaces: () => Set<string>;
@@ -45,15 +46,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
   await checkRanges(preview, former, context);
 
   const { machine, crypto } = context;
-  const nodeKeys = generateNodeKeyPair(crypto, systemRandom);
-  const record: NodeRecord = {
-    networkId: preview.network.id,
-    nodeKey: nodeKeys.publicKey,
-    sequence: Math.max(Date.now(), (former?.membership.recordSequence ?? 0) + 1),
-    aeads: [],
-    agentVersion: VERSION,
-    protocol: PROTOCOL_VERSION,
-  };
+  const { record, ...keyFields } = createNodeKey(crypto, preview.network.id, former?.membership.recordSequence ?? 0);
   const stretched = body.secret === undefined ? null : await stretchPassphrase(body.secret, preview.network.id);
   const request: JoinOptions = {
     secret: key.secret,
@@ -73,8 +66,8 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     serverFingerprint: formatFingerprint(key.fingerprint),
     nodeId: joined.nodeId,
     machineKey: machine.publicKey,
-    nodePrivateKey: keyText(nodeKeys.privateKey),
-    recordSequence: record.sequence,
+    ...keyFields,
+    unpublishedRecord: null,
     stretchedSecret: stretched === null ? null : keyText(stretched),
     port: former?.membership.port ?? 0,
     network: joined.network,

@@ -5,7 +5,7 @@ import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
 import type { NetworkState } from "@asterism/core/local-api";
-import { Mesh } from "@asterism/core/mesh";
+import { type Aead, Mesh } from "@asterism/core/mesh";
 import { candidatePriority } from "@asterism/core/paths";
 import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
@@ -22,9 +22,12 @@ import { type LearntFacts, MembershipRecord } from "../state/membership-record.t
 import { ControlSession } from "./control-session.ts";
 import { gatherLocalCandidates } from "./local-candidates.ts";
 import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
+import { announcesAeads, renewNodeKey } from "./node-keys.ts";
 import { Pinger } from "./pinger.ts";
 
 const DEFAULT_PORT = 41_641;
+/** The only request on the control stream that an agent makes is the publication of its record. */
+const PUBLISH_REQUEST_ID = 1;
 const INTERFACE_NAME = "ast%d";
 const MAX_REMEMBERED_ENDPOINTS = 4;
 
@@ -34,6 +37,8 @@ export interface OverlayNetworkOptions {
   readonly machine: MachineKeyPair;
   readonly crypto: Crypto;
   readonly logger: Logger;
+  /** Ciphers of transport data to announce beyond ChaCha20-Poly1305. */
+  readonly aeads: readonly Aead[];
   /** Facts about this agent's other networks. */
   readonly host: OverlayHost;
 }
@@ -170,8 +175,11 @@ export class OverlayNetwork {
   }
 
   async #open(): Promise<Running> {
+    const { host, crypto, logger, machine, aeads } = this.#options;
+    if (!announcesAeads(this.membership, aeads)) {
+      this.#record.replaceNodeKey(renewNodeKey(this.membership, machine, crypto, aeads));
+    }
     const { network, self } = this.membership;
-    const { host, crypto, logger } = this.#options;
     const ranges = [network.ipv4Range, network.ipv6Range];
     await checkRangeConflict(network.name, ranges, host.ownInterfaces());
     const nodePrivateKey = requireBytes(this.membership.nodePrivateKey);
@@ -227,7 +235,7 @@ export class OverlayNetwork {
       stretchedSecret: stretchedSecret === null ? null : requireBytes(stretchedSecret),
       pins: new Map(Object.entries(pins)),
       overlayRanges: this.#options.host.overlayRanges(),
-      aeads: [],
+      aeads: this.#options.aeads,
     });
   }
 
@@ -299,6 +307,10 @@ export class OverlayNetwork {
   #handleAuthenticated(observedAddress: string): void {
     this.#observedAddress = isIP(observedAddress) === 0 ? null : observedAddress;
     if (this.#running === undefined) return;
+    const { unpublishedRecord } = this.membership;
+    if (unpublishedRecord !== null) {
+      this.#control?.send({ type: "record", requestId: PUBLISH_REQUEST_ID, ...unpublishedRecord });
+    }
     this.#offerCandidates(this.#running);
     this.#running.shell.run((mesh, time) => mesh.handleSignallingReady(time));
   }
@@ -325,6 +337,9 @@ export class OverlayNetwork {
         return;
       case "call-failed":
         this.#options.logger.debug({ nodeId: message.to, reason: message.reason }, "call failed");
+        return;
+      case "done":
+        if (message.requestId === PUBLISH_REQUEST_ID) this.#record.setRecordPublished();
         return;
       case "error":
         this.#options.logger.warn({ code: message.code }, message.message);

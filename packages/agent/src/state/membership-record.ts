@@ -38,6 +38,19 @@ export class MembershipRecord {
     this.saveSoon();
   }
 
+  /** Another node key, written before it is used. */
+  replaceNodeKey(membership: Membership): void {
+    this.#membership = membership;
+    this.#store.save(membership);
+  }
+
+  /** The server has the record. */
+  setRecordPublished(): void {
+    if (this.#membership.unpublishedRecord === null) return;
+    this.#membership = { ...this.#membership, unpublishedRecord: null };
+    this.saveSoon();
+  }
+
   applyMap({ epoch, version, network, self, peers }: MapMessage): void {
     this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers } };
     this.saveSoon();

@@ -20,6 +20,8 @@ function membership(networkId: string): Membership {
     machineKey: keyText(new Uint8Array(32)),
     nodePrivateKey: keyText(new Uint8Array(32).fill(1)),
     recordSequence: 1,
+    aeads: ["aes-256-gcm"],
+    unpublishedRecord: null,
     stretchedSecret: null,
     port: 41_641,
     network: {

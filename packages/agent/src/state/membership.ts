@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
-import { createParser, NetworkInfo, PeerInfo } from "@asterism/core/control";
+import { createParser, MAX_NODE_RECORD_CHARACTERS, NetworkInfo, PeerInfo } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
 import { type Static, Type } from "typebox";
 import { readJsonFile, writeJsonFile } from "./json-file.ts";
@@ -22,6 +22,16 @@ const MembershipFile = Type.Object({
   nodePrivateKey: Base64,
   /** Sequence of the last node record that this machine signed for the network. */
   recordSequence: Type.Integer({ minimum: 0 }),
+  /** Ciphers that this record announces. */
+  aeads: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8 }),
+  /** A record that the server does not have yet: the node key was renewed while it could not be reached. */
+  unpublishedRecord: Type.Union([
+    Type.Object({
+      record: Type.String({ maxLength: MAX_NODE_RECORD_CHARACTERS }),
+      recordSignature: Type.String({ maxLength: 128 }),
+    }),
+    Type.Null(),
+  ]),
   /** The network passphrase, stretched; null for none. */
   stretchedSecret: Type.Union([Base64, Type.Null()]),
   /** UDP port of the last run, so that endpoints that peers remember stay true. */

@@ -5,6 +5,7 @@ import { printLine } from "../output.ts";
 interface AgentCommandOptions {
   readonly state: string;
   readonly socket: string;
+  readonly cipher: "auto" | "chacha20-poly1305";
 }
 
 export function createAgentCommand(): Command {
@@ -18,10 +19,23 @@ export function createAgentCommand(): Command {
     .addOption(
       new Option("--socket <path>", "where the local API listens").env("ASTERISM_SOCKET").default(DEFAULT_AGENT_SOCKET),
     )
+    .addOption(
+      new Option(
+        "--cipher <name>",
+        "cipher of the tunnels: auto takes AES-256-GCM where both ends have AES instructions",
+      )
+        .env("ASTERISM_CIPHER")
+        .choices(["auto", "chacha20-poly1305"])
+        .default("auto"),
+    )
     .addOption(new Option("--json", "accepted for symmetry; logs are JSON anyway").hideHelp())
     .action(async (options: AgentCommandOptions) => {
       const { startAgent } = await import("@asterism/agent");
-      const agent = await startAgent({ stateDir: options.state, socketPath: options.socket });
+      const agent = await startAgent({
+        stateDir: options.state,
+        socketPath: options.socket,
+        cipher: options.cipher,
+      });
       printLine("ready");
       await agent.stopped;
     });

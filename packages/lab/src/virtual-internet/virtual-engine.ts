@@ -1,7 +1,8 @@
 /**
  * The packet engine's part in a virtual network: sessions, staging, path tables and traffic facts of one node, with
  * packets that stand for data. It keeps the rules of the engine's contract (packages/engine/src/contract.ts) that the
- * control plane relies on; nothing is encrypted, but a packet opens only with the key it was sealed with.
+ * control plane relies on; nothing is encrypted, but a packet opens only with the key and
+ * the cipher it was sealed with.
  */
 import { encodeHex } from "@asterism/core/bytes";
 import type { MeshPath, MeshSession } from "@asterism/core/mesh";
@@ -17,6 +18,7 @@ const NEVER = 0 as Instant;
 interface Session {
   readonly localIndex: number;
   readonly remoteIndex: number;
+  readonly aead: MeshSession["aead"];
   readonly sendKey: string;
   readonly receiveKey: string;
   readonly expiresAt: Instant;
@@ -36,6 +38,7 @@ interface EnginePeer {
 interface Sealed {
   readonly index: number;
   readonly key: string;
+  readonly aead: MeshSession["aead"];
   /** Empty for a keepalive. */
   readonly payload: string;
 }
@@ -89,6 +92,10 @@ export class VirtualEngine {
     return [...this.#peers].filter(([, { current, next }]) => current ?? next).map(([nodeId]) => nodeId);
   }
 
+  aeadOf(nodeId: string): MeshSession["aead"] | undefined {
+    return this.#peer(nodeId).current?.aead;
+  }
+
   sessionCount(nodeId: string): number {
     const { current, previous, next } = this.#peer(nodeId);
     return [current, previous, next].filter((session) => session !== undefined).length;
@@ -99,6 +106,7 @@ export class VirtualEngine {
     const installed: Session = {
       localIndex: session.localIndex,
       remoteIndex: session.remoteIndex,
+      aead: session.aead,
       sendKey: encodeHex(session.sendKey),
       receiveKey: encodeHex(session.receiveKey),
       expiresAt: session.expiresAt,
@@ -148,7 +156,10 @@ export class VirtualEngine {
     const sealed = JSON.parse(new TextDecoder().decode(bytes.subarray(4))) as Sealed;
     for (const [nodeId, peer] of this.#peers) {
       const session = [peer.current, peer.previous, peer.next].find(
-        (candidate) => candidate?.localIndex === sealed.index && candidate.receiveKey === sealed.key,
+        (candidate) =>
+          candidate?.localIndex === sealed.index &&
+          candidate.receiveKey === sealed.key &&
+          candidate.aead === sealed.aead,
       );
       if (session === undefined || now >= session.expiresAt) continue;
       return this.#accept(nodeId, peer, session, sealed, from, now);
@@ -192,7 +203,7 @@ export class VirtualEngine {
     const session = peer.current;
     const [path] = peer.paths;
     if (session === undefined || path === undefined || now >= session.expiresAt) return false;
-    const sealed: Sealed = { index: session.remoteIndex, key: session.sendKey, payload };
+    const sealed: Sealed = { index: session.remoteIndex, key: session.sendKey, aead: session.aead, payload };
     const body = new TextEncoder().encode(JSON.stringify(sealed));
     this.#send(path, Uint8Array.of(DATA_TYPE, 0, 0, 0, ...body));
     peer.facts.lastSentAt = now;

@@ -11,7 +11,7 @@ import {
   type MachineKeyPair,
   type NodeKeyPair,
 } from "@asterism/core/identity";
-import { Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
+import { type Aead, Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
 import type { PathAddress } from "@asterism/core/net";
 import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
 import { looksLikeStun } from "@asterism/core/stun";
@@ -33,6 +33,7 @@ export interface MeshNodeOptions {
   readonly seed: number;
   readonly stretchedSecret?: Uint8Array;
   readonly pins?: ReadonlyMap<string, Pin>;
+  readonly aeads?: readonly Aead[];
   /** Identity of an earlier run. */
   readonly identity?: MeshIdentity;
 }
@@ -75,7 +76,7 @@ export class MeshNode implements VirtualMachine {
       stretchedSecret: options.stretchedSecret ?? null,
       pins: options.pins ?? new Map(),
       overlayRanges: ["100.64.0.0/10", "fd00::/64"],
-      aeads: [],
+      aeads: options.aeads ?? [],
     });
     options.signalling.connect(this.name, (from, sealed) => {
       this.act((mesh, time) => mesh.handleCall(from, encodeBase64(sealed), time));
@@ -95,7 +96,7 @@ export class MeshNode implements VirtualMachine {
       networkId: NETWORK_ID,
       nodeKey: this.identity.node.publicKey,
       sequence: this.#sequence,
-      aeads: [],
+      aeads: [...(this.#options.aeads ?? [])],
       agentVersion: "1",
       protocol: 1,
     };

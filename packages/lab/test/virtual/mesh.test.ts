@@ -167,6 +167,23 @@ describe("a mesh of two", () => {
   });
 });
 
+describe("the cipher of a pair", () => {
+  const aes = { aeads: ["aes-256-gcm"] } as const;
+
+  test.each([
+    ["both have AES instructions", aes, aes, "aes-256-gcm"],
+    ["only the caller has", aes, {}, "chacha20-poly1305"],
+    ["only the callee has", {}, aes, "chacha20-poly1305"],
+    ["neither has", {}, {}, "chacha20-poly1305"],
+  ] as const)("%s", (_what, forA, forB, expected) => {
+    const { world, a, b } = pair({ a: forA, b: forB });
+    world.talk(a, b, 1_000, 3_000);
+    expect(b.delivered.length).toBe(3);
+    expect(a.delivered.length).toBe(3);
+    expect([a.engine.aeadOf("b"), b.engine.aeadOf("a")]).toEqual([expected, expected]);
+  });
+});
+
 describe("a network passphrase", () => {
   let right: Uint8Array;
   let wrong: Uint8Array;
