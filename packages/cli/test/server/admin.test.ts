@@ -1,7 +1,7 @@
 import { AdminClient } from "@asterism/client";
 import { formatFingerprint, parseJoinKey } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { runAdmin } from "./run-admin.ts";
 import { createMachine, joinWith, rejection, startTestServer, type TestServer } from "./test-server.ts";
 
@@ -96,6 +96,20 @@ describe("asterism admin", () => {
     expect(JSON.parse(before.stdout)).toMatchObject({ url: test.server.url });
     const nowhere = await runAdmin(["key", "list", "--data", "/nonexistent"]);
     expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining("/nonexistent/admin.sock") });
+  });
+
+  it("goes by the flags, not by the environment, and not by two of them", async () => {
+    vi.stubEnv("ASTERISM_URL", "https://127.0.0.1:1");
+    try {
+      expect((await admin("info")).stdout).toContain(test.server.url);
+      expect(await runAdmin(["info"])).toMatchObject({ code: 2, stderr: expect.stringContaining("--token") });
+      expect(await admin("info", "--url", test.server.url)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("not both"),
+      });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it("works over HTTPS with a token until that is revoked", async () => {

@@ -385,7 +385,7 @@ describe("ephemeral devices", () => {
       now += 2 * 60_000;
       await own.server.keepHouse();
       const left = await own.admin.listDevices();
-      expect(left.map((device) => device.name)).toEqual(["stays", "lasting"]);
+      expect(left.map((device) => device.name)).toEqual(["lasting", "stays"]);
     } finally {
       await own.close();
     }

@@ -12,6 +12,7 @@ import { createErrorHandler, sendProblem } from "./problem-answer.ts";
 import { addWelcomePage } from "./welcome-page.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
+const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 25_000;
 const LIMITS = {
   bodyLimit: MAX_BODY_BYTES,
@@ -31,7 +32,12 @@ export function createPublicApp(
 ): FastifyInstance<HttpsServer> {
   const app = fastify({
     ...LIMITS,
-    https: { key: certificate.keyPem, cert: certificate.certificatePem, ALPNProtocols: ["http/1.1"] },
+    https: {
+      key: certificate.keyPem,
+      cert: certificate.certificatePem,
+      ALPNProtocols: ["http/1.1"],
+      handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS,
+    },
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   // Handshakes that fail are the other side's affair; a socket error without a listener would end the process.

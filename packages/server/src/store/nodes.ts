@@ -16,7 +16,7 @@ export function findMember(db: Database, nodeId: string): Promise<MemberRow | un
 }
 
 export function listMembers(db: Database, networkId?: string): Promise<MemberRow[]> {
-  const query = members(db).orderBy("nodes.created_at").orderBy("nodes.id");
+  const query = members(db).orderBy("nodes.created_at").orderBy("nodes.name");
   return (networkId === undefined ? query : query.where("nodes.network_id", "=", networkId)).execute();
 }
 

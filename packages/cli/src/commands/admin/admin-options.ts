@@ -17,7 +17,14 @@ export interface AdminOptions {
 
 /** A command with the options by which the server is found. */
 export function adminCommand(name: string, description: string): Command {
-  return addAdminOptions(new Command(name).description(description));
+  return addAdminOptions(new Command(name).description(description)).hook("preAction", (_, command) => {
+    const source = (key: string) => command.getOptionValueSource(key);
+    if (source("data") !== "cli" || source("url") === undefined) return;
+    if (source("url") === "cli")
+      throw new AsterismError("invalid-input", "Name the server by --data or by --url, not both.");
+    // The flag says which server is meant, whatever the environment says.
+    command.setOptionValueWithSource("url", undefined, undefined);
+  });
 }
 
 /** The group of commands; options may also stand before the command's name. */
