@@ -46,7 +46,12 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
   await checkRanges(preview, former, context);
 
   const { machine, crypto } = context;
-  const { record, ...keyFields } = createNodeKey(crypto, preview.network.id, former?.membership.recordSequence ?? 0);
+  const { record, ...keyFields } = createNodeKey(
+    crypto,
+    preview.network.id,
+    former?.membership.recordSequence ?? 0,
+    context.aeads,
+  );
   const stretched = body.secret === undefined ? null : await stretchPassphrase(body.secret, preview.network.id);
   const request: JoinOptions = {
     secret: key.secret,

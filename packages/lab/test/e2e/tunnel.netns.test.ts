@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { usageOf } from "../../src/bench/process-usage.ts";
 import { measureTcp, measureUdp } from "../../src/index.ts";
@@ -100,7 +101,7 @@ describe("two machines, one key, a tunnel", () => {
     expect(bitsPerSecond / 1e6).toBeGreaterThan(0.5);
   });
 
-  test("an idle agent stays small", async () => {
+  test("an idle agent stays small and quiet", async () => {
     await using world = await World.create("idle");
     const [a, b] = await world.publicMembers("a", "b");
     await firstAnswerMs(a!.host, await ipv4Of(b!));
@@ -108,6 +109,12 @@ describe("two machines, one key, a tunnel", () => {
     const idleMb = (await residentBytes(a!.process.pid)) / 1e6;
     reportFigure("memory of an idle agent", idleMb, `MB (peak ${peakMb.toFixed(0)})`, "< 120 MB");
     expect(idleMb).toBeLessThan(120);
+    const cpuBefore = usageOf([a!.process.pid]).cpuSeconds;
+    const idleSeconds = 5;
+    await delay(idleSeconds * 1e3);
+    const cpuPercent = ((usageOf([a!.process.pid]).cpuSeconds - cpuBefore) / idleSeconds) * 100;
+    reportFigure("CPU of an idle agent", cpuPercent, "% of a core", "< 1 %");
+    expect(cpuPercent).toBeLessThan(5);
   });
 });
 
