@@ -21,7 +21,9 @@ beforeAll(() => {
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 async function outputOf(name: string, args: readonly string[]): Promise<string> {
-  const result = await runCommand({ program: tool(name), args, cwd: project });
+  // oxlint looks for tsgolint beside the project or on PATH.
+  const env = { PATH: `${join(ROOT, "node_modules/.bin")}:${process.env["PATH"] ?? ""}` };
+  const result = await runCommand({ program: tool(name), args, cwd: project, env });
   expect(result.ok, `${name} passes on planted violations`).toBe(false);
   return result.output;
 }
