@@ -16,6 +16,7 @@ import {
 import { isAsterismError } from "@asterism/core/errors";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
+import { wallNow } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 
 const RECONNECT = { firstMs: 500, capMs: 30_000 } as const;
@@ -27,7 +28,8 @@ export interface ControlSessionOptions {
   readonly logger: Logger;
   /** The map that this agent has; asked for at each connection. */
   readonly resumePoint: () => { epoch: string; version: number } | null;
-  readonly onAuthenticated: (message: AuthenticatedMessage) => void;
+  /** `serverTimeOffsetMs`: how far the server's clock is ahead of this host's. */
+  readonly onAuthenticated: (message: AuthenticatedMessage, serverTimeOffsetMs: number) => void;
   /** Messages after authentication; `ping`, `pong` and `hello` are dealt with here. */
   readonly onMessage: (message: ServerMessage) => void;
   /** The server says that this device is no member any more; the session is over. */
@@ -44,6 +46,7 @@ export class ControlSession {
   #authenticated = false;
   #since = new Date();
   #attempt = 0;
+  #serverTimeOffsetMs = 0;
   #retry: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   /** Why there is no connection, for people; null while there is one. */
@@ -131,12 +134,13 @@ export class ControlSession {
     this.#feedWatchdog();
     switch (message.type) {
       case "hello":
+        this.#serverTimeOffsetMs = Math.round(message.serverTime - wallNow());
         this.#authenticate(message);
         return;
       case "authenticated":
         this.#attempt = 0;
         this.#setConnected(true);
-        this.#options.onAuthenticated(message);
+        this.#options.onAuthenticated(message, this.#serverTimeOffsetMs);
         return;
       case "ping":
         this.#socket?.send({ type: "pong" });

@@ -174,7 +174,7 @@ export class MeshShell {
         this.#removePeer(effect.nodeId, peerId);
         return;
       case "set-paths":
-        device.setPaths(peerId, effect.paths, "best");
+        device.setPaths(peerId, effect.paths, effect.mode);
         this.#options.onPathChanged();
         return;
       case "install-session":

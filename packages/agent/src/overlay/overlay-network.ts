@@ -148,6 +148,8 @@ export class OverlayNetwork {
   handleNetworkChange(): void {
     if (this.#running === undefined) return;
     this.#offerCandidates(this.#running);
+    // A link that went down and came up again leaves the addresses as they were, and every path in doubt.
+    this.#running.shell.run((mesh, time) => mesh.handleResume(time));
     this.#control?.reconnectNow();
   }
 
@@ -296,7 +298,7 @@ export class OverlayNetwork {
         const { map } = this.membership;
         return map === null ? null : { epoch: map.epoch, version: map.version };
       },
-      onAuthenticated: ({ observedAddress }) => this.#handleAuthenticated(observedAddress),
+      onAuthenticated: ({ observedAddress }, offsetMs) => this.#handleAuthenticated(observedAddress, offsetMs),
       onMessage: (message) => this.#handleServerMessage(message),
       onRemoved: () => this.#handleRemoved(),
     });
@@ -304,7 +306,7 @@ export class OverlayNetwork {
     return session;
   }
 
-  #handleAuthenticated(observedAddress: string): void {
+  #handleAuthenticated(observedAddress: string, serverTimeOffsetMs: number): void {
     this.#observedAddress = isIP(observedAddress) === 0 ? null : observedAddress;
     if (this.#running === undefined) return;
     const { unpublishedRecord } = this.membership;
@@ -312,7 +314,10 @@ export class OverlayNetwork {
       this.#control?.send({ type: "record", requestId: PUBLISH_REQUEST_ID, ...unpublishedRecord });
     }
     this.#offerCandidates(this.#running);
-    this.#running.shell.run((mesh, time) => mesh.handleSignallingReady(time));
+    this.#running.shell.run((mesh, time) => {
+      mesh.handleServerTime(serverTimeOffsetMs);
+      mesh.handleSignallingReady(time);
+    });
   }
 
   #handleServerMessage(message: ServerMessage): void {

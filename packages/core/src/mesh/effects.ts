@@ -1,4 +1,5 @@
 import type { PathAddress } from "../net/index.ts";
+import type { TrafficMode } from "../paths/index.ts";
 import type { Instant } from "../time.ts";
 
 /** Ciphers of transport data that this implementation knows (design.md §5). */
@@ -29,7 +30,12 @@ export type MeshEffect =
   | { readonly kind: "add-peer"; readonly nodeId: string; readonly allowedIps: readonly string[] }
   | { readonly kind: "set-allowed-ips"; readonly nodeId: string; readonly allowedIps: readonly string[] }
   | { readonly kind: "remove-peer"; readonly nodeId: string }
-  | { readonly kind: "set-paths"; readonly nodeId: string; readonly paths: readonly MeshPath[] }
+  | {
+      readonly kind: "set-paths";
+      readonly nodeId: string;
+      readonly paths: readonly MeshPath[];
+      readonly mode: TrafficMode;
+    }
   | { readonly kind: "install-session"; readonly nodeId: string; readonly session: MeshSession }
   | { readonly kind: "remove-session"; readonly nodeId: string; readonly localIndex: number }
   | { readonly kind: "send-keepalive"; readonly nodeId: string }

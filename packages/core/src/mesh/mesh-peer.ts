@@ -9,6 +9,7 @@ import {
   type PairKeys,
   PeerPaths,
   type PeerPathsEvent,
+  type TrafficMode,
   type UsablePath,
 } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
@@ -55,6 +56,7 @@ export class MeshPeer {
   readonly #presharedKey: Uint8Array | null;
   readonly #keys: PairKeys | undefined;
   #usable: readonly UsablePath[] = [];
+  #mode: TrafficMode = "best";
   #provisional: PathAddress | undefined;
   #held: { readonly bytes: Uint8Array; readonly until: Instant } | undefined;
   /** What is wrong with this peer, for people; null if nothing is. */
@@ -109,9 +111,15 @@ export class MeshPeer {
   /** The path machine has another table. */
   handlePaths(event: Extract<PeerPathsEvent, { kind: "paths" }>): MeshEffect {
     this.#usable = event.paths;
+    this.#mode = event.mode;
     // Once paths were proven, an old unproven address is no fallback any more.
     if (event.paths.length > 0) this.#provisional = undefined;
-    return { kind: "set-paths", nodeId: this.#peer.nodeId, paths: this.table };
+    return this.tableEffect();
+  }
+
+  /** Brings the engine's path table up to date. */
+  tableEffect(): MeshEffect {
+    return { kind: "set-paths", nodeId: this.#peer.nodeId, paths: this.table, mode: this.#mode };
   }
 
   /** Where a handshake message goes: the best path, or all in doubt. Held for a while if there is none. */

@@ -20,7 +20,7 @@ import type { PathAddress } from "../net/index.ts";
 import { checkIdOf, type LocalCandidate, type PeerPathsEvent, type RemoteCandidate } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
-import { type ClockReading, earliest, type Instant } from "../time.ts";
+import { type ClockReading, earliest, type Instant, type WallTime } from "../time.ts";
 import { type HandshakeFailure, type TrafficFacts, WireGuard, type WireGuardEvent } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
 import { MeshPeer } from "./mesh-peer.ts";
@@ -58,6 +58,7 @@ export class Mesh {
   readonly #effects: MeshEffect[] = []; // bounded: drained after every input
   readonly #drops: Record<string, number> = {}; // bounded: the reasons of the machines
   #localCandidates: readonly LocalCandidate[] = [];
+  #serverTimeOffsetMs = 0;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -102,10 +103,18 @@ export class Mesh {
       this.#countDrop("call-of-unknown-peer");
       return;
     }
-    const outcome = peer.openCall(sealed, time.now, time.wall);
+    const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
     if (outcome.kind === "dropped") this.#countDrop(outcome.reason);
     if (outcome.kind === "passphrase-differs") this.#report(peer, PASSPHRASE_PROBLEM);
     this.#drain(peer, time);
+  }
+
+  /**
+   * How far the server's clock is ahead of ours. Calls carry the server's time, so that two hosts with wrong clocks can
+   * call each other; handshakes carry ours, which must never go back.
+   */
+  handleServerTime(offsetMs: number): void {
+    this.#serverTimeOffsetMs = offsetMs;
   }
 
   /** The control stream is up again: calls that could not be sent go out. */
@@ -285,7 +294,7 @@ export class Mesh {
 
   #learnAddress(peer: MeshPeer, from: PathAddress, time: ClockReading): void {
     if (peer.handleAuthenticated(from, time.now)) {
-      this.#effects.push({ kind: "set-paths", nodeId: peer.peer.nodeId, paths: peer.table });
+      this.#effects.push(peer.tableEffect());
     }
     this.#drain(peer, time);
     this.#sendHeld(peer, time.now);
@@ -310,7 +319,7 @@ export class Mesh {
     const { nodeId } = peer.peer;
     switch (event.kind) {
       case "call": {
-        const sealed = peer.sealCall(event, time.wall);
+        const sealed = peer.sealCall(event, this.#callTime(time));
         if (sealed !== undefined) this.#effects.push({ kind: "send-call", nodeId, sealed });
         return;
       }
@@ -393,6 +402,10 @@ export class Mesh {
     if (peer.problem === problem) return;
     peer.problem = problem;
     this.#effects.push({ kind: "notice", level: "warn", nodeId: peer.peer.nodeId, text: problem });
+  }
+
+  #callTime({ wall }: ClockReading): WallTime {
+    return (wall + this.#serverTimeOffsetMs) as WallTime;
   }
 
   #countDrop(reason: string): void {
