@@ -8,7 +8,7 @@ const folder = mkdtempSync(join(tmpdir(), "engine-binding-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("a missing module says how to build it", () => {
-  expect(() => loadBinding(join(folder, "none.node"))).toThrowError(
+  expect(() => loadBinding(join(folder, "none.node"))).toThrow(
     expect.objectContaining({
       code: "engine-missing",
       reason: "not-built",
@@ -20,7 +20,5 @@ test("a missing module says how to build it", () => {
 test("a module of another version is not used", () => {
   const path = join(folder, "other.cjs");
   writeFileSync(path, "module.exports = { abiVersion: 999, layout: { version: 1 } };");
-  expect(() => loadBinding(path)).toThrowError(
-    expect.objectContaining({ code: "engine-missing", reason: "wrong-version" }),
-  );
+  expect(() => loadBinding(path)).toThrow(expect.objectContaining({ code: "engine-missing", reason: "wrong-version" }));
 });
