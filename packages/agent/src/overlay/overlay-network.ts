@@ -75,7 +75,12 @@ export class OverlayNetwork {
 
   constructor(options: OverlayNetworkOptions) {
     this.#options = options;
-    this.#record = new MembershipRecord(options.membership, options.store, () => this.#learntFacts());
+    this.#record = new MembershipRecord({
+      membership: options.membership,
+      store: options.store,
+      learn: () => this.#learntFacts(),
+      onSaveFailed: (error) => options.logger.error(`the network's state could not be saved: ${String(error)}`),
+    });
   }
 
   get membership(): Membership {

@@ -6,6 +6,14 @@ const SAVE_DELAY_MS = 500;
 /** What the running network knows beyond the membership itself, asked for at each save. */
 export type LearntFacts = Pick<Membership, "pins" | "endpoints">;
 
+export interface MembershipRecordOptions {
+  readonly membership: Membership;
+  readonly store: MembershipStore;
+  readonly learn: () => LearntFacts | undefined;
+  /** What was learnt could not be written (disk full, …). Tunnels go on; the next save brings it all. */
+  readonly onSaveFailed: (error: unknown) => void;
+}
+
 /**
  * The membership of one network as it stands, and its copy on disk. Decisions of the user are written at once; what
  * the server or the network tells follows within half a second.
@@ -13,13 +21,15 @@ export type LearntFacts = Pick<Membership, "pins" | "endpoints">;
 export class MembershipRecord {
   readonly #store: MembershipStore;
   readonly #learn: () => LearntFacts | undefined;
+  readonly #onSaveFailed: (error: unknown) => void;
   #membership: Membership;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(membership: Membership, store: MembershipStore, learn: () => LearntFacts | undefined) {
-    this.#membership = membership;
-    this.#store = store;
-    this.#learn = learn;
+  constructor(options: MembershipRecordOptions) {
+    this.#membership = options.membership;
+    this.#store = options.store;
+    this.#learn = options.learn;
+    this.#onSaveFailed = options.onSaveFailed;
   }
 
   get current(): Membership {
@@ -82,7 +92,11 @@ export class MembershipRecord {
   saveNow(): void {
     this.cancelSave();
     this.#membership = { ...this.#membership, ...this.#learn() };
-    this.#store.save(this.#membership);
+    try {
+      this.#store.save(this.#membership);
+    } catch (error) {
+      this.#onSaveFailed(error);
+    }
   }
 
   /** A save that is due is not done: the file may be about to go, or was written just now. */

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { keyText, type Membership, MembershipStore } from "./membership.ts";
+import { exampleMembership } from "../../test/example-membership.ts";
+import { keyText, MembershipStore } from "./membership.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -10,41 +11,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function membership(networkId: string): Membership {
-  return {
-    version: 1,
-    enabled: true,
-    serverUrl: "https://203.0.113.1",
-    serverFingerprint: "ab".repeat(32),
-    nodeId: "node-1",
-    machineKey: keyText(new Uint8Array(32)),
-    nodePrivateKey: keyText(new Uint8Array(32).fill(1)),
-    recordSequence: 1,
-    aeads: ["aes-256-gcm"],
-    unpublishedRecord: null,
-    stretchedSecret: null,
-    port: 41_641,
-    network: {
-      id: networkId,
-      name: "default",
-      kind: "ip",
-      ipv4Range: "100.64.0.0/10",
-      ipv6Range: "fd00::/64",
-      mtuBytes: 1408,
-    },
-    self: { name: "a", fqdn: "a.admin.default.internal", ipv4: "100.64.0.1", ipv6: "fd00::1" },
-    map: null,
-    pins: { "node-2": { machineKey: "x", sequence: 3 } },
-    endpoints: { "node-2": [{ address: "203.0.113.2", port: 41_641 }] },
-  };
-}
-
 test("memberships come back as they were saved, one file per network that only the owner may read", () => {
   const store = new MembershipStore(folder);
-  store.save(membership("net-1"));
-  store.save(membership("net-2"));
+  store.save(exampleMembership("net-1"));
+  store.save(exampleMembership("net-2"));
   const { memberships, problems } = new MembershipStore(folder).load();
-  expect(memberships).toEqual([membership("net-1"), membership("net-2")]);
+  expect(memberships).toEqual([exampleMembership("net-1"), exampleMembership("net-2")]);
   expect(problems).toEqual([]);
   expect(statSync(join(folder, "networks", "net-1.json")).mode & 0o777).toBe(0o600);
   expect(statSync(join(folder, "networks")).mode & 0o777).toBe(0o700);
@@ -52,8 +24,8 @@ test("memberships come back as they were saved, one file per network that only t
 
 test("a damaged file is kept aside and reported; the other networks are not touched by it", () => {
   const store = new MembershipStore(folder);
-  store.save(membership("net-1"));
-  store.save(membership("net-2"));
+  store.save(exampleMembership("net-1"));
+  store.save(exampleMembership("net-2"));
   truncateSync(join(folder, "networks", "net-1.json"), 100);
   const { memberships, problems } = store.load();
   expect(memberships.map(({ network }) => network.id)).toEqual(["net-2"]);
@@ -64,13 +36,13 @@ test("a damaged file is kept aside and reported; the other networks are not touc
 
 test("a key of the wrong size counts as damage, not as a membership", () => {
   const store = new MembershipStore(folder);
-  store.save({ ...membership("net-1"), nodePrivateKey: keyText(new Uint8Array(31)) });
+  store.save({ ...exampleMembership("net-1"), nodePrivateKey: keyText(new Uint8Array(31)) });
   expect(store.load().problems[0]).toContain("32 bytes");
 });
 
 test("a network that was left is forgotten", () => {
   const store = new MembershipStore(folder);
-  store.save(membership("net-1"));
+  store.save(exampleMembership("net-1"));
   store.remove("net-1");
   store.remove("net-1");
   expect(store.load()).toEqual({ memberships: [], problems: [] });

@@ -32,9 +32,12 @@ function formatNetwork(network: NetworkStatus): string {
     `  server        ${server.url}  ${connection}${server.since === null ? "" : ` since ${server.since}`}`,
     ...(network.problem === null ? [] : [`  problem       ${network.problem}`]),
     "",
-    indent(network.peers.length === 0 ? "no other members yet" : formatPeerTable(network.peers)),
-    "",
+    ...(network.state === "running" ? [indent(formatPeers(network)), ""] : []),
   ].join("\n");
+}
+
+function formatPeers({ peers }: NetworkStatus): string {
+  return peers.length === 0 ? "no other members yet" : formatPeerTable(peers);
 }
 
 function indent(text: string): string {
