@@ -19,6 +19,8 @@ import type { Logger } from "pino";
 import { wallNow } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 
+/** Two agents with one identity would otherwise push each other off the server without end. */
+const REPLACED_DELAY_MS = 30_000;
 const RECONNECT = { firstMs: 500, capMs: 30_000 } as const;
 
 export interface ControlSessionOptions {
@@ -47,6 +49,8 @@ export class ControlSession {
   #since = new Date();
   #attempt = 0;
   #serverTimeOffsetMs = 0;
+  /** When the server, about to restart, wants this agent back. */
+  #announcedDelayMs: number | undefined;
   #retry: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   /** Why there is no connection, for people; null while there is one. */
@@ -147,6 +151,9 @@ export class ControlSession {
         return;
       case "pong":
         return;
+      case "restarting":
+        this.#announcedDelayMs = message.reconnectAfterMs;
+        return;
       default:
         this.#options.onMessage(message);
     }
@@ -175,12 +182,23 @@ export class ControlSession {
       this.#options.onRemoved();
       return;
     }
-    this.#scheduleReconnect(`the control stream ended (${code}${reason === "" ? "" : `: ${reason}`})`);
+    if (code === CLOSE_CODES["stream-replaced"]) {
+      this.#scheduleReconnect(
+        "another agent has taken over the control stream: does a copy of this machine's state folder run elsewhere?",
+        REPLACED_DELAY_MS,
+      );
+      return;
+    }
+    this.#scheduleReconnect(
+      `the control stream ended (${code}${reason === "" ? "" : `: ${reason}`})`,
+      this.#announcedDelayMs,
+    );
+    this.#announcedDelayMs = undefined;
   }
 
-  #scheduleReconnect(why: string): void {
+  #scheduleReconnect(why: string, atLeastMs = 0): void {
     this.#problem = why;
-    const delayMs = backOffDelayMs(RECONNECT, this.#attempt++, systemRandom);
+    const delayMs = Math.max(atLeastMs, backOffDelayMs(RECONNECT, this.#attempt++, systemRandom));
     this.#options.logger.info({ reconnectInMs: Math.round(delayMs) }, why);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#connect(), delayMs);

@@ -41,7 +41,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
   const key = unwrap(parseJoinKey(body.key));
   const name = deviceName(body.name);
   const client = new ServerClient({ url: key.url, fingerprint: key.fingerprint });
-  const preview = await client.previewJoin(key.secret);
+  const preview = await client.previewJoin(key.secret, context.machine.publicKey);
   const former = context.networks.get(preview.network.id);
   await checkRanges(preview, former, context);
 
