@@ -58,10 +58,13 @@ async function udp64(pair: NetnsPair, joined: Joined): Promise<Readonly<Record<s
   return { kpps: result.packetsPerSecond / 1e3 };
 }
 
-async function ping(pair: NetnsPair, joined: Joined): Promise<Readonly<Record<string, number>>> {
+function ping(pair: NetnsPair, joined: Joined): Promise<Readonly<Record<string, number>>> {
   const output = inNamespace(pair.a.namespace, "ping", "-i", "0.003", "-c", "500", joined.ipv4);
   const times = [...output.matchAll(/time=([\d.]+)/g)].map((match) => Number(match[1]) * 1000).sort((x, y) => x - y);
-  return { p50: times[Math.floor(times.length * 0.5)] ?? 0, p99: times[Math.floor(times.length * 0.99)] ?? 0 };
+  return Promise.resolve({
+    p50: times[Math.floor(times.length * 0.5)] ?? 0,
+    p99: times[Math.floor(times.length * 0.99)] ?? 0,
+  });
 }
 
 /** User and system time of the processes, with their threads. */

@@ -32,6 +32,7 @@ void write_channel_header(uint8_t* at, uint16_t channel, size_t len) {
 Sender::Sender(DeviceState& state) : state_(state), memory_(FRAME_BYTES), groups_(state) {}
 
 bool Sender::step() {
+  now_ = now_ns();
   run_commands();
   unsigned reads = 0;
   while (reads < READS_PER_STEP && forward_one()) reads++;
@@ -101,9 +102,9 @@ Peer* Sender::destination(const uint8_t* packet, size_t) {
   return packet[0] >> 4 == 4 ? state_.allowed_ips.lookup_v4(address) : state_.allowed_ips.lookup_v6(address);
 }
 
-Session* Sender::usable_session(const Peer& peer, uint64_t now) {
+Session* Sender::usable_session(const Peer& peer) const {
   Session* session = peer.current.load(std::memory_order_acquire);
-  if (session == nullptr || now >= session->expires_at_ns) return nullptr;
+  if (session == nullptr || now_ >= session->expires_at_ns) return nullptr;
   return session->send_counter.load(std::memory_order_relaxed) < REJECT_AFTER_MESSAGES ? session : nullptr;
 }
 
@@ -113,7 +114,7 @@ const PathTable* Sender::usable_paths(const Peer& peer) {
 }
 
 void Sender::deliver(Peer& peer, size_t len) {
-  Session* session = usable_session(peer, now_ns());
+  Session* session = usable_session(peer);
   const PathTable* paths = usable_paths(peer);
   if (session == nullptr || paths == nullptr) {
     stage(peer, len);
@@ -196,17 +197,16 @@ void Sender::send_duplicate(Peer& peer, const Path& path, bool data) {
 }
 
 void Sender::stage(Peer& peer, size_t len) {
-  const uint64_t now = now_ns();
-  set(peer.counters->last_staged_at, now);
+  set(peer.counters->last_staged_at, now_);
   const size_t dropped = staging_.push(peer.tx.staged, frame(), len);
   if (dropped > 0) state_.counters->drop(Drop::staging_full, dropped);
-  if (peer.tx.session_needed_at != 0 && now - peer.tx.session_needed_at < SESSION_NEEDED_INTERVAL_NS) return;
-  peer.tx.session_needed_at = now;
+  if (peer.tx.session_needed_at != 0 && now_ - peer.tx.session_needed_at < SESSION_NEEDED_INTERVAL_NS) return;
+  peer.tx.session_needed_at = now_;
   state_.post({.kind = EventKind::session_needed, .peer = peer.id, .peer_generation = peer.generation});
 }
 
 void Sender::flush_staged(Peer& peer) {
-  Session* session = usable_session(peer, now_ns());
+  Session* session = usable_session(peer);
   const PathTable* paths = usable_paths(peer);
   if (session == nullptr || paths == nullptr) return;
   while (const std::unique_ptr<StagedFrame> staged = peer.tx.staged.pop()) {
@@ -216,7 +216,7 @@ void Sender::flush_staged(Peer& peer) {
 }
 
 void Sender::send_keepalive(Peer& peer) {
-  Session* session = usable_session(peer, now_ns());
+  Session* session = usable_session(peer);
   const PathTable* paths = usable_paths(peer);
   if (session == nullptr) return state_.counters->drop(Drop::no_session);
   if (paths == nullptr) return state_.counters->drop(Drop::no_path);

@@ -40,7 +40,7 @@ class Sender {
   void stage(Peer& peer, size_t len);
   void flush_staged(Peer& peer);
   void send_keepalive(Peer& peer);
-  static Session* usable_session(const Peer& peer, uint64_t now);
+  Session* usable_session(const Peer& peer) const;
   static const PathTable* usable_paths(const Peer& peer);
 
   uint8_t* frame() { return memory_.data() + FRAME_OFFSET - sizeof(VnetHeader); }
@@ -54,6 +54,8 @@ class Sender {
   /** In redundant mode, the sealed message for the second path: sending the first may reuse its room. */
   std::vector<uint8_t> duplicate_;
   bool failed_ = false;
+  /** Time at which the step began. */
+  uint64_t now_ = 0;
 };
 
 }  // namespace asterism
