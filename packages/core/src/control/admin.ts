@@ -1,9 +1,11 @@
 import { type Static, Type } from "typebox";
 import { createParser } from "./parse.ts";
+import { MAX_RELAY_ADDRESSES, RelayPorts } from "./relays.ts";
 import {
   Bytes32,
   Fqdn,
   Id,
+  IpText,
   Ipv4,
   Ipv4Range,
   Ipv6,
@@ -11,6 +13,7 @@ import {
   Label,
   NetworkKind,
   nullable,
+  Port,
   ShortText,
   Tags,
   Timestamp,
@@ -140,6 +143,42 @@ export const CreateTokenResponse = Type.Object({
 });
 export type CreateTokenResponse = Static<typeof CreateTokenResponse>;
 
+export const AdminRelay = Type.Object({
+  id: Id,
+  /** Null for the server's own relay, which serves all networks. */
+  network: nullable(Label),
+  host: Type.String({ minLength: 1, maxLength: 253 }),
+  ports: RelayPorts,
+  /** What the host stands for at present; empty while it can't be resolved. */
+  addresses: Type.Array(IpText, { maxItems: MAX_RELAY_ADDRESSES }),
+  /** `secret`: time-limited credentials made from a shared secret; `user`: one fixed user for all. */
+  auth: Type.Enum(["secret", "user"]),
+  /** The fixed user, null with `secret`. */
+  username: nullable(Type.String({ maxLength: 508 })),
+  createdAt: Timestamp,
+});
+export type AdminRelay = Static<typeof AdminRelay>;
+
+const Credential = Type.String({ minLength: 1, maxLength: 256, pattern: "^[^\\x00-\\x1f\\x7f]+$" });
+
+/** Either `secret`, or `username` and `password`. */
+export const CreateRelayRequest = Type.Object({
+  network: Type.Optional(NameOrId),
+  /** Name or numeric address, without port and brackets. */
+  host: Type.String({ minLength: 1, maxLength: 253 }),
+  /** Left out: 3478. Null: not over UDP. */
+  udpPort: Type.Optional(nullable(Port)),
+  /** Left out: as for UDP. Null: not over TCP. */
+  tcpPort: Type.Optional(nullable(Port)),
+  /** Left out or null: not over TLS. */
+  tlsPort: Type.Optional(nullable(Port)),
+  /** Secret shared with the relay (coturn: `static-auth-secret`). */
+  secret: Type.Optional(Credential),
+  username: Type.Optional(Credential),
+  password: Type.Optional(Credential),
+});
+export type CreateRelayRequest = Static<typeof CreateRelayRequest>;
+
 /** Largest number of items in one list. */
 export const MAX_LIST_ITEMS = 20_000;
 
@@ -148,17 +187,20 @@ export const parseCreateUserRequest = createParser("user", CreateUserRequest);
 export const parseCreateKeyRequest = createParser("join key", CreateKeyRequest);
 export const parseRenameDeviceRequest = createParser("device", RenameDeviceRequest);
 export const parseCreateTokenRequest = createParser("token", CreateTokenRequest);
+export const parseCreateRelayRequest = createParser("relay", CreateRelayRequest);
 export const parseServerInfo = createParser("server info", ServerInfo);
 export const parseAdminNetwork = createParser("network answer", AdminNetwork);
 export const parseAdminUser = createParser("user answer", AdminUser);
 export const parseAdminDevice = createParser("device answer", AdminDevice);
 export const parseCreateKeyResponse = createParser("join key answer", CreateKeyResponse);
 export const parseCreateTokenResponse = createParser("token answer", CreateTokenResponse);
+export const parseAdminRelay = createParser("relay answer", AdminRelay);
 export const parseAdminNetworkList = createParser("network list", list(AdminNetwork));
 export const parseAdminUserList = createParser("user list", list(AdminUser));
 export const parseAdminKeyList = createParser("join key list", list(AdminKey));
 export const parseAdminDeviceList = createParser("device list", list(AdminDevice));
 export const parseAdminTokenList = createParser("token list", list(AdminToken));
+export const parseAdminRelayList = createParser("relay list", list(AdminRelay));
 
 function list<S extends Parameters<typeof Type.Array>[0]>(item: S) {
   return Type.Object({ items: Type.Array(item, { maxItems: MAX_LIST_ITEMS }) });

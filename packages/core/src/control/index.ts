@@ -3,11 +3,13 @@ export {
   AdminDevice,
   AdminKey,
   AdminNetwork,
+  AdminRelay,
   AdminToken,
   AdminUser,
   CreateKeyRequest,
   CreateKeyResponse,
   CreateNetworkRequest,
+  CreateRelayRequest,
   CreateTokenRequest,
   CreateTokenResponse,
   CreateUserRequest,
@@ -18,12 +20,15 @@ export {
   parseAdminKeyList,
   parseAdminNetwork,
   parseAdminNetworkList,
+  parseAdminRelay,
+  parseAdminRelayList,
   parseAdminTokenList,
   parseAdminUser,
   parseAdminUserList,
   parseCreateKeyRequest,
   parseCreateKeyResponse,
   parseCreateNetworkRequest,
+  parseCreateRelayRequest,
   parseCreateTokenRequest,
   parseCreateTokenResponse,
   parseCreateUserRequest,
@@ -64,6 +69,17 @@ export {
 export { createParser, type Parser, parseJson } from "./parse.ts";
 export { controlProofBytes, joinProofBytes, leaveProofBytes } from "./proofs.ts";
 export { agreeOnProtocol, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "./protocol-version.ts";
+export {
+  MAX_RELAY_ADDRESSES,
+  MAX_RELAYS,
+  RELAY_CREDENTIALS_LIFETIME_MS,
+  RelayHost,
+  RelayInfo,
+  RelayPorts,
+  RelaysMessage,
+  StunServer,
+} from "./relays.ts";
+export { MAX_REPORTED_PAIRS, NAT_LABELS, PairReport, ReportMessage } from "./report.ts";
 export {
   JOIN_PATH,
   JOIN_PREVIEW_PATH,

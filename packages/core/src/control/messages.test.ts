@@ -29,6 +29,27 @@ const member = {
 };
 const peer = { kind: "agent", ...member, machineKey: key, record: "{}", recordSignature: signature };
 
+const relay = {
+  id: "relay-a",
+  name: "turn.example",
+  addresses: ["203.0.113.7", "2001:db8::7"],
+  ports: { udp: 3478, tcp: 3478, tls: null },
+  tlsName: "turn.example",
+  tlsFingerprint: null,
+  username: "1795043200:opaque",
+  password: "c2VjcmV0",
+  expiresAt: "2026-11-21T12:00:00.000Z",
+};
+const stunServer = { address: "203.0.113.7", port: 3478, alternatePort: null };
+const pair = {
+  peer: "node-b",
+  kind: "direct",
+  firstPingMs: 40.5,
+  directMs: null,
+  natA: "symmetric",
+  natB: "full cone",
+};
+
 /** One valid message of each type, as it travels. */
 const SERVER_MESSAGES = [
   { type: "hello", protocol: 1, nonce: key, serverTime: 1_795_000_000_000 },
@@ -44,6 +65,8 @@ const SERVER_MESSAGES = [
   { type: "delta", epoch: "e", fromVersion: 3, version: 4, upserts: [peer], removals: ["node-b"] },
   { type: "delta", epoch: "e", fromVersion: 3, version: 4, self: member, network, upserts: [], removals: [] },
   { type: "presence", full: true, online: ["node-a"], offline: [] },
+  { type: "relays", relays: [relay, { ...relay, realm: "r", expiresAt: null }], stunServers: [stunServer] },
+  { type: "relays", relays: [], stunServers: [] },
   { type: "call", from: "node-a", sealed: "c2VhbGVk" },
   { type: "call-failed", to: "node-a", reason: "offline" },
   { type: "done", requestId: 1 },
@@ -66,6 +89,7 @@ const AGENT_MESSAGES = [
   { type: "record", requestId: 1, record: "{}", recordSignature: signature },
   { type: "rename", requestId: 2, name: "web-2" },
   { type: "leave", requestId: 3 },
+  { type: "report", pairs: [pair] },
   { type: "ping" },
   { type: "pong" },
 ];
@@ -109,6 +133,38 @@ describe("stream messages", () => {
     [[], "type must be a string"],
   ])("say where they are wrong: %j", (message, problem) => {
     const result = parseAgentMessage(message);
+    expect(result.ok ? "ok" : result.error.message).toContain(problem);
+  });
+
+  it.each([
+    [{ relays: Array.from({ length: 17 }, () => relay) }, "relays must not have more than 16 items"],
+    [{ relays: [{ ...relay, addresses: [] }] }, "relays/0/addresses must not have fewer than 1"],
+    [
+      { relays: [{ ...relay, addresses: Array.from({ length: 9 }, () => "::1") }] },
+      "addresses must not have more than 8",
+    ],
+    [{ relays: [{ ...relay, addresses: ["turn.example"] }] }, "relays/0/addresses/0 must match"],
+    [{ relays: [{ ...relay, ports: { udp: 0, tcp: null, tls: null } }] }, "relays/0/ports/udp"],
+    [{ relays: [{ ...relay, username: "" }] }, "relays/0/username"],
+    [{ relays: [{ ...relay, password: "a".repeat(257) }] }, "relays/0/password"],
+    [{ relays: [{ ...relay, tlsFingerprint: "AB" }] }, "relays/0/tlsFingerprint"],
+    [{ stunServers: [{ ...stunServer, alternatePort: 65_536 }] }, "stunServers/0/alternatePort"],
+    [{ stunServers: Array.from({ length: 129 }, () => stunServer) }, "stunServers must not have more than 128"],
+  ])("about relays are bounded: %j", (fields, problem) => {
+    const result = parseServerMessage({ type: "relays", relays: [relay], stunServers: [stunServer], ...fields });
+    expect(result.ok ? "ok" : result.error.message).toContain(problem);
+  });
+
+  it.each([
+    [[], "pairs must not have fewer than 1"],
+    [Array.from({ length: 65 }, () => pair), "pairs must not have more than 64"],
+    [[{ ...pair, firstPingMs: -1 }], "pairs/0/firstPingMs"],
+    [[{ ...pair, directMs: Number.POSITIVE_INFINITY }], "pairs/0/directMs"],
+    [[{ ...pair, kind: "both" }], "pairs/0/kind"],
+    [[{ ...pair, natA: "a label\n" }], "pairs/0/natA"],
+    [[{ ...pair, natB: "a".repeat(33) }], "pairs/0/natB"],
+  ])("that report are bounded: %#", (pairs, problem) => {
+    const result = parseAgentMessage({ type: "report", pairs });
     expect(result.ok ? "ok" : result.error.message).toContain(problem);
   });
 

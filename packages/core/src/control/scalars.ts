@@ -25,6 +25,11 @@ export const Ipv6 = Type.String({ minLength: 2, maxLength: 45, pattern: "^[0-9a-
 export const Ipv4Range = Type.String({ minLength: 9, maxLength: 18, pattern: "^[0-9.]+/[0-9]{1,2}$" });
 export const Ipv6Range = Type.String({ minLength: 4, maxLength: 49, pattern: "^[0-9a-f:.]+/[0-9]{1,3}$" });
 
+/** Numeric address of either family, without brackets or zone. */
+export const IpText = Type.String({ minLength: 2, maxLength: 45, pattern: "^[0-9a-f:.]+$" });
+
+export const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+
 /** A counter that only rises: map versions, record sequences. */
 export const Counter = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 

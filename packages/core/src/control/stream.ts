@@ -1,6 +1,8 @@
 import { type Static, Type } from "typebox";
 import { MAX_NETWORK_MEMBERS, NetworkInfo, PeerInfo, RecordText, SelfInfo } from "./network-map.ts";
 import { createMessageParser } from "./parse.ts";
+import { RelaysMessage } from "./relays.ts";
+import { ReportMessage } from "./report.ts";
 import { Bytes32, Counter, Id, Label, nullable, ProtocolNumber, Signature } from "./scalars.ts";
 
 /**
@@ -8,9 +10,9 @@ import { Bytes32, Counter, Id, Label, nullable, ProtocolNumber, Signature } from
  *
  *   server  hello                            at once
  *   agent   authenticate                     within 10 s
- *   server  authenticated, map | delta…, presence(full)
- *   then    server: delta, presence, call, call-failed, done, error, restarting, ping, pong
- *           agent:  call, record, rename, leave, ping, pong
+ *   server  authenticated, relays, map | delta…, presence(full)
+ *   then    server: delta, presence, relays, call, call-failed, done, error, restarting, ping, pong
+ *           agent:  call, record, rename, leave, report, ping, pong
  *
  * Fields that a side does not know are ignored; a message type that the agent does not know is ignored, one that the
  * server does not know is answered by `error`. Protocol in words: docs/protocol-control.md.
@@ -184,6 +186,7 @@ export type ServerMessage =
   | MapMessage
   | DeltaMessage
   | PresenceMessage
+  | RelaysMessage
   | IncomingCallMessage
   | CallFailedMessage
   | DoneMessage
@@ -198,6 +201,7 @@ export type AgentMessage =
   | RecordMessage
   | RenameMessage
   | LeaveMessage
+  | ReportMessage
   | PingMessage
   | PongMessage;
 
@@ -208,6 +212,7 @@ export const parseServerMessage = createMessageParser<ServerMessage>("server mes
   map: MapMessage,
   delta: DeltaMessage,
   presence: PresenceMessage,
+  relays: RelaysMessage,
   call: IncomingCallMessage,
   "call-failed": CallFailedMessage,
   done: DoneMessage,
@@ -224,6 +229,7 @@ export const parseAgentMessage = createMessageParser<AgentMessage>("agent messag
   record: RecordMessage,
   rename: RenameMessage,
   leave: LeaveMessage,
+  report: ReportMessage,
   ping: PingMessage,
   pong: PongMessage,
 });

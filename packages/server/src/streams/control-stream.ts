@@ -36,6 +36,9 @@ export interface StreamOptions {
 
 type EndReason = Exclude<keyof typeof CLOSE_CODES, "restarting">;
 
+/** Messages that are answered by `done` or `error`. */
+type AgentRequest = Extract<AgentMessage, { requestId: number }>;
+
 type StreamState =
   | { readonly kind: "greeting"; readonly nonce: string }
   | { readonly kind: "member"; readonly nodeId: string; readonly networkId: string }
@@ -200,7 +203,7 @@ export class ControlStream {
     }
     if (state.kind !== "member") return this.end("not-authorised", "The first message must be authenticate.");
     if (message.type === "call") return this.#passCall(message, state.networkId, state.nodeId, performance.now());
-    if (message.type === "ping" || message.type === "pong") return;
+    if (message.type === "ping" || message.type === "pong" || message.type === "report") return;
     await this.#carryOut(message, state.nodeId);
   }
 
@@ -286,10 +289,7 @@ export class ControlStream {
       .catch((error: unknown) => this.#fail(error));
   }
 
-  async #carryOut(
-    message: Exclude<AgentMessage, { type: "authenticate" | "call" | "ping" | "pong" }>,
-    nodeId: string,
-  ): Promise<void> {
+  async #carryOut(message: AgentRequest, nodeId: string): Promise<void> {
     const { requestId } = message;
     try {
       if (!this.#requests.take(performance.now())) {
@@ -304,7 +304,7 @@ export class ControlStream {
     }
   }
 
-  async #request(message: Exclude<AgentMessage, { type: "authenticate" | "call" | "ping" | "pong" }>, nodeId: string) {
+  async #request(message: AgentRequest, nodeId: string) {
     const { context } = this.#options;
     switch (message.type) {
       case "record":
