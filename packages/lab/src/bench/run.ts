@@ -46,6 +46,7 @@ async function measureContender(
     for (const scenario of scenarios.filter((one) => one.underlay === underlay)) {
       Object.assign(figures, await scenario.measure(tunnel, seconds));
     }
+    await tunnel.close();
   }
   return figures;
 }

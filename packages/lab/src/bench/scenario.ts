@@ -12,6 +12,8 @@ export interface Tunnel {
   readonly ipv6B: string | undefined;
   /** Process groups of the data plane, one per end; empty when the kernel does it. */
   readonly processGroups: readonly number[];
+  /** Ends the data plane in its own way; the lab's end takes the rest down. */
+  close(): Promise<void>;
 }
 
 /** The cable below the tunnel. */

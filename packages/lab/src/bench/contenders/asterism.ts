@@ -39,6 +39,9 @@ export const ASTERISM: Contender = {
       ipv6A: selfA.self.ipv6 ?? undefined,
       ipv6B: selfB.self.ipv6 ?? undefined,
       processGroups: [agentA.process.pid, agentB.process.pid],
+      close: async () => {
+        await Promise.all([agentA.stop(), agentB.stop(), server.stop()]);
+      },
     };
   },
 };

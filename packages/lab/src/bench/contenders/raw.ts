@@ -7,6 +7,15 @@ export const RAW: Contender = {
   prepare: () => Promise.resolve({ available: true, version: "veth" }),
   async open(lab, underlay) {
     const { a, b, outerA, outerB, ipv6A, ipv6B } = await outerPair(lab, underlay);
-    return { a, b, addressA: outerA, addressB: outerB, ipv6A, ipv6B, processGroups: [] };
+    return {
+      a,
+      b,
+      addressA: outerA,
+      addressB: outerB,
+      ipv6A,
+      ipv6B,
+      processGroups: [],
+      close: () => Promise.resolve(),
+    };
   },
 };

@@ -1,6 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "../../net/host.ts";
+import { LabError } from "../../net/lab-error.ts";
 import { execute, type LabProcess } from "../../net/lab-process.ts";
 import type { Availability, Contender } from "../contender.ts";
 import { outerPair } from "../outer-pair.ts";
@@ -19,6 +21,8 @@ interface Side {
   readonly inner6: string;
 }
 
+let devices = 0;
+
 function wireguardGo(name: string, find: () => Promise<{ path: string; version: string }>): Contender {
   let binary = "";
   return {
@@ -34,14 +38,15 @@ function wireguardGo(name: string, find: () => Promise<{ path: string; version: 
     },
     async open(lab, underlay): Promise<Tunnel> {
       const outer = await outerPair(lab, underlay);
-      // Control sockets of wireguard-go lie in one folder whatever the namespace: names carry the pid.
-      const side = async (host: Host, letter: "a" | "b", address: string, number: number): Promise<Side> => ({
+      // Control sockets of wireguard-go lie in one folder whatever the namespace: names are unique on the machine.
+      const number = ++devices;
+      const side = async (host: Host, letter: "a" | "b", address: string, suffix: number): Promise<Side> => ({
         host,
-        device: `wg${letter}${process.pid}`,
+        device: `w${letter}${process.pid.toString(36)}n${number}`,
         ...(await keyPair()),
         outer: address,
-        inner: `10.77.0.${number}`,
-        inner6: `fd77::${number}`,
+        inner: `10.77.0.${suffix}`,
+        inner6: `fd77::${suffix}`,
       });
       const [a, b] = await Promise.all([side(outer.a, "a", outer.outerA, 1), side(outer.b, "b", outer.outerB, 2)]);
       const started = await Promise.all([startDevice(binary, a), startDevice(binary, b)]);
@@ -54,6 +59,10 @@ function wireguardGo(name: string, find: () => Promise<{ path: string; version: 
         ipv6A: a.inner6,
         ipv6B: b.inner6,
         processGroups: started.map(({ pid }) => pid),
+        close: async () => {
+          // It removes its control socket when it is asked to end.
+          await Promise.all(started.map((device) => device.stop()));
+        },
       };
     },
   };
@@ -69,10 +78,10 @@ async function startDevice(binary: string, side: Side): Promise<LabProcess> {
   const started = side.host.spawn([binary, "-f", side.device], { env: { LOG_LEVEL: "error" } });
   for (let attempt = 0; attempt < 100 && started.running; attempt++) {
     const shown = await side.host.exec(["wg", "show", side.device], { allowFailure: true });
-    if (shown.code === 0) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (shown.code === 0) return started;
+    await delay(50);
   }
-  return started;
+  throw new LabError(`wireguard-go did not open its device: ${started.describe()}`);
 }
 
 async function configure(self: Side, peer: Side): Promise<void> {
