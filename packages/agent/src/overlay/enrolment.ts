@@ -79,6 +79,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     self: joined.self,
     map: null,
     pins: former?.membership.pins ?? {},
+    connected: [],
     endpoints: {},
   };
 }

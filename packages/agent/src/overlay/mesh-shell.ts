@@ -18,8 +18,8 @@ export interface MeshShellOptions {
   /** An inner packet for the agent itself. */
   readonly onInner: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
   readonly onDeviceFailed: (message: string) => void;
-  /** A peer's path table has changed. */
-  readonly onPathChanged: () => void;
+  /** Something has changed that the next run wants to know: a peer's paths, who has a session. */
+  readonly onLearnt: () => void;
 }
 
 /**
@@ -81,6 +81,11 @@ export class MeshShell {
     if (this.#stopped || peerId === undefined) return false;
     this.device.sendInner(peerId, packet);
     return true;
+  }
+
+  /** Node ids of the peers with a session. */
+  connectedPeers(): string[] {
+    return [...this.#sessions].filter(([, sessions]) => sessions.size > 0).map(([nodeId]) => nodeId);
   }
 
   hasSession(nodeId: string): boolean {
@@ -175,13 +180,13 @@ export class MeshShell {
         return;
       case "set-paths":
         device.setPaths(peerId, effect.paths, effect.mode);
-        this.#options.onPathChanged();
+        this.#options.onLearnt();
         return;
       case "install-session":
         device.installSession(peerId, effect.session);
         effect.session.sendKey.fill(0);
         effect.session.receiveKey.fill(0);
-        this.#sessionsOf(effect.nodeId).add(effect.session.localIndex);
+        this.#addSession(effect.nodeId, effect.session.localIndex);
         return;
       case "remove-session":
         device.removeSession(peerId, effect.localIndex);
@@ -201,6 +206,12 @@ export class MeshShell {
     this.#peerIds.delete(nodeId);
     this.#nodeIds.delete(peerId);
     this.#sessions.delete(nodeId);
+  }
+
+  #addSession(nodeId: string, localIndex: number): void {
+    const sessions = this.#sessionsOf(nodeId);
+    if (sessions.size === 0) this.#options.onLearnt();
+    sessions.add(localIndex);
   }
 
   #sessionsOf(nodeId: string): Set<number> {

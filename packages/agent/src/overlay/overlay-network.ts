@@ -10,6 +10,7 @@ import { candidatePriority } from "@asterism/core/paths";
 import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
+import { kernelHasIpv6 } from "../platform/ipv6.linux.ts";
 import { systemRandom } from "../platform/random.ts";
 import {
   applyOverlayRoutes,
@@ -172,6 +173,7 @@ export class OverlayNetwork {
       this.#running = running;
       this.#loadCachedMap(running);
       this.#offerCandidates(running);
+      this.#reconnect(running);
       this.#control = this.#startControl();
       this.#state = "running";
     } catch (error) {
@@ -222,7 +224,7 @@ export class OverlayNetwork {
         sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
         onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
         onDeviceFailed: (message) => this.#handleDeviceFailed(message),
-        onPathChanged: () => this.#record.saveSoon(),
+        onLearnt: () => this.#record.saveSoon(),
       });
       this.#record.setPort(link.port);
       return { device, link, shell, pinger, routes };
@@ -287,6 +289,17 @@ export class OverlayNetwork {
         }));
         mesh.handleRememberedCandidates(nodeId, remembered, time);
       }
+    });
+  }
+
+  /**
+   * Peers of the last run go on sealing with a session that this run does not have, until WireGuard's own rule makes
+   * them doubt it after 15 s. A handshake from this side tells them at once.
+   */
+  #reconnect({ shell }: Running): void {
+    const { connected } = this.membership;
+    shell.run((mesh, time) => {
+      for (const nodeId of connected) mesh.handleSessionNeeded(nodeId, time);
     });
   }
 
@@ -395,8 +408,14 @@ export class OverlayNetwork {
 
   /** What this run has found out that the next one wants to know; nothing while the network is down. */
   #learntFacts(): LearntFacts | undefined {
-    const mesh = this.#running?.shell.mesh;
-    return mesh && { pins: Object.fromEntries(mesh.roster.pins), endpoints: this.#collectEndpoints(mesh) };
+    const shell = this.#running?.shell;
+    return (
+      shell && {
+        pins: Object.fromEntries(shell.mesh.roster.pins),
+        endpoints: this.#collectEndpoints(shell.mesh),
+        connected: shell.connectedPeers(),
+      }
+    );
   }
 
   /** Remote addresses that direct paths work with now, and those of earlier runs where there is none. */
@@ -419,13 +438,14 @@ function requireBytes(base64: string): Uint8Array {
 
 /** The port of the last run, the default one, or any that is free. */
 function openLink(device: EngineDevice, formerPort: number): LinkInfo {
+  const anyAddress = { ipv4: "0.0.0.0", ipv6: kernelHasIpv6() ? "::" : null };
   const wished = [formerPort, DEFAULT_PORT].filter((port, index, all) => port !== 0 && all.indexOf(port) === index);
   for (const port of wished) {
     try {
-      return device.openLink({ port, ipv4: "0.0.0.0", ipv6: "::" });
+      return device.openLink({ port, ...anyAddress });
     } catch {
       // taken by another network of this host or another program: the next one
     }
   }
-  return device.openLink({ port: 0, ipv4: "0.0.0.0", ipv6: "::" });
+  return device.openLink({ port: 0, ...anyAddress });
 }

@@ -1,6 +1,7 @@
 import { parseIpRange, rangesOverlap } from "@asterism/core/addresses";
 import { AsterismError } from "@asterism/core/errors";
 import { runIp } from "./ip-command.linux.ts";
+import { isIpv6Enabled } from "./ipv6.linux.ts";
 
 /** What one overlay network needs of the host's addresses and routes. */
 export interface OverlayRoutes {
@@ -32,7 +33,8 @@ const RULE_PRIORITY = 20_000;
 const ROUTE_METRIC_BASE = 10_000;
 
 /**
- * Gives the interface its addresses, brings it up and routes the network's ranges to it.
+ * Gives the interface its addresses (only IPv4 where the host has IPv6 switched off), brings it up and routes the
+ * network's ranges to it.
  *
  * The main table gets the range with a metric of the interface's own, and a table of its own holds the same route for
  * packets *from* the node's overlay address: so several agents on one host may be in the same network, and each
@@ -44,7 +46,8 @@ export async function applyOverlayRoutes(overlay: OverlayRoutes): Promise<void> 
   const { interfaceName: dev, interfaceIndex } = overlay;
   await removeOverlayRules(overlay);
   await runIp(["link", "set", "dev", dev, "mtu", String(overlay.mtuBytes), "up"]);
-  await forEachFamily(overlay, async ({ family, address, range }) => {
+  const usable = isIpv6Enabled(dev) ? overlay : { ...overlay, ipv6: null };
+  await forEachFamily(usable, async ({ family, address, range }) => {
     const table = TABLE_BASE + interfaceIndex;
     const host = family === "-4" ? `${address}/32` : `${address}/128`;
     const lines = [
@@ -79,7 +82,8 @@ async function forEachFamily(overlay: OverlayRoutes, run: (part: FamilyAddress) 
   const { ipv4, ipv6, ipv4Range, ipv6Range } = overlay;
   const parts: FamilyAddress[] = [];
   if (ipv4 !== null && ipv4Range !== null) parts.push({ family: "-4", address: ipv4, range: ipv4Range });
-  if (ipv6 !== null && ipv6Range !== null) parts.push({ family: "-6", address: ipv6, range: ipv6Range });
+  if (ipv6 !== null && ipv6Range !== null && isIpv6Enabled(overlay.interfaceName))
+    parts.push({ family: "-6", address: ipv6, range: ipv6Range });
   await Promise.all(parts.map(run));
 }
 

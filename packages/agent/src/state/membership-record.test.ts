@@ -21,7 +21,7 @@ function open(): { store: MembershipStore; record: MembershipRecord; failures: u
   const record = new MembershipRecord({
     membership: exampleMembership("net-1"),
     store,
-    learn: () => ({ pins: { "node-b": { machineKey: "k", sequence: 2 } }, endpoints: {} }),
+    learn: () => ({ pins: { "node-b": { machineKey: "k", sequence: 2 } }, endpoints: {}, connected: ["node-b"] }),
     onSaveFailed: (error) => failures.push(error),
   });
   return { store, record, failures };

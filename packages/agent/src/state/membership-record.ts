@@ -4,7 +4,7 @@ import type { Membership, MembershipStore } from "./membership.ts";
 const SAVE_DELAY_MS = 500;
 
 /** What the running network knows beyond the membership itself, asked for at each save. */
-export type LearntFacts = Pick<Membership, "pins" | "endpoints">;
+export type LearntFacts = Pick<Membership, "pins" | "endpoints" | "connected">;
 
 export interface MembershipRecordOptions {
   readonly membership: Membership;

@@ -56,6 +56,8 @@ const MembershipFile = Type.Object({
     Type.String({ maxLength: 64 }),
     Type.Object({ machineKey: Type.String({ maxLength: 64 }), sequence: Type.Integer({ minimum: 0 }) }),
   ),
+  /** Node ids of the peers with a session at the last save: they take this node for connected. */
+  connected: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 16_384 }),
   /** By node id: remote addresses that a direct path last worked with, `address` and `port`. */
   endpoints: Type.Record(
     Type.String({ maxLength: 64 }),

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { AsterismError } from "@asterism/core/errors";
@@ -20,7 +21,9 @@ export class StateLock {
 
   /** @throws AsterismError `state-locked` if another agent holds the folder. */
   static acquire(stateDir: string): StateLock {
-    const database = new DatabaseSync(join(stateDir, "lock"));
+    const path = join(stateDir, "lock");
+    closeSync(openSync(path, "a", 0o600));
+    const database = new DatabaseSync(path);
     try {
       database.exec("PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE");
     } catch (cause) {

@@ -4,6 +4,7 @@ import type { Crypto } from "../identity/index.ts";
 import { publicKeyBytes } from "../identity/index.ts";
 import { type PathAddress, pathAddressEquals } from "../net/index.ts";
 import {
+  type CallBody,
   CallBox,
   derivePairKeys,
   type PairKeys,
@@ -37,7 +38,8 @@ export interface MeshPeerOptions {
 export type CallOutcome =
   | { readonly kind: "handled" }
   | { readonly kind: "dropped"; readonly reason: string }
-  | { readonly kind: "passphrase-differs" };
+  /** `reply`: what tells the caller, whose offer it was, that the passphrases differ; null if it knows. */
+  | { readonly kind: "passphrase-differs"; readonly reply: CallBody | null };
 
 /**
  * One peer of a mesh: its paths, its calls, and what was said to the engine about them.
@@ -144,10 +146,10 @@ export class MeshPeer {
     return best.trusted ? [best.address] : this.#usable.map(({ address }) => address);
   }
 
-  sealCall(event: Extract<PeerPathsEvent, { kind: "call" }>, wall: WallTime): string | undefined {
+  sealCall(body: CallBody, wall: WallTime): string | undefined {
     if (this.#calls === undefined || this.#keys === undefined) return undefined;
-    const proof = this.#presharedKey === null ? null : passphraseProof(this.#presharedKey, event.body.callId);
-    return encodeBase64(this.#calls.seal(event.body, proof, wall));
+    const proof = this.#presharedKey === null ? null : passphraseProof(this.#presharedKey, body.callId);
+    return encodeBase64(this.#calls.seal(body, proof, wall));
   }
 
   openCall(sealed: string, now: Instant, wall: WallTime): CallOutcome {
@@ -158,7 +160,14 @@ export class MeshPeer {
     const opened = this.#calls.open(bytes, wall);
     if (!opened.ok) return { kind: "dropped", reason: opened.reason };
     const expected = this.#presharedKey === null ? null : passphraseProof(this.#presharedKey, opened.body.callId);
-    if (opened.passphraseProof !== expected) return { kind: "passphrase-differs" };
+    if (opened.passphraseProof !== expected) {
+      // An answer carries this side's proof, and nothing else of use.
+      const { type, callId } = opened.body;
+      return {
+        kind: "passphrase-differs",
+        reply: type === "offer" ? { type: "answer", callId, candidates: [] } : null,
+      };
+    }
     this.paths.handleCall(opened.body, now);
     return { kind: "handled" };
   }

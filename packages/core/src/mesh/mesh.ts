@@ -17,7 +17,13 @@ import type { PeerInfo } from "../control/index.ts";
 import type { Crypto } from "../identity/index.ts";
 import { publicKeyBytes } from "../identity/index.ts";
 import type { PathAddress } from "../net/index.ts";
-import { checkIdOf, type LocalCandidate, type PeerPathsEvent, type RemoteCandidate } from "../paths/index.ts";
+import {
+  type CallBody,
+  checkIdOf,
+  type LocalCandidate,
+  type PeerPathsEvent,
+  type RemoteCandidate,
+} from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
 import { type ClockReading, earliest, type Instant, type WallTime } from "../time.ts";
@@ -105,7 +111,10 @@ export class Mesh {
     }
     const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
     if (outcome.kind === "dropped") this.#countDrop(outcome.reason);
-    if (outcome.kind === "passphrase-differs") this.#report(peer, PASSPHRASE_PROBLEM);
+    if (outcome.kind === "passphrase-differs") {
+      this.#report(peer, PASSPHRASE_PROBLEM);
+      if (outcome.reply !== null) this.#sendCall(peer, outcome.reply, time);
+    }
     this.#drain(peer, time);
   }
 
@@ -318,11 +327,9 @@ export class Mesh {
   #handlePathEvent(peer: MeshPeer, event: PeerPathsEvent, time: ClockReading): void {
     const { nodeId } = peer.peer;
     switch (event.kind) {
-      case "call": {
-        const sealed = peer.sealCall(event, this.#callTime(time));
-        if (sealed !== undefined) this.#effects.push({ kind: "send-call", nodeId, sealed });
+      case "call":
+        this.#sendCall(peer, event.body, time);
         return;
-      }
       case "paths":
         this.#effects.push(peer.handlePaths(event));
         this.#sendHeld(peer, time.now);
@@ -331,6 +338,11 @@ export class Mesh {
         this.#effects.push({ kind: "notice", level: "info", nodeId, text: event.why });
         return;
     }
+  }
+
+  #sendCall(peer: MeshPeer, body: CallBody, time: ClockReading): void {
+    const sealed = peer.sealCall(body, this.#callTime(time));
+    if (sealed !== undefined) this.#effects.push({ kind: "send-call", nodeId: peer.peer.nodeId, sealed });
   }
 
   #sendHeld(peer: MeshPeer, now: Instant): void {
