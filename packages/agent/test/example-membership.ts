@@ -26,7 +26,6 @@ export function exampleMembership(networkId: string): Membership {
     self: { name: "a", fqdn: "a.admin.default.internal", ipv4: "100.64.0.1", ipv6: "fd00::1" },
     map: null,
     pins: { "node-2": { machineKey: "x", sequence: 3 } },
-    connected: ["node-2"],
     endpoints: { "node-2": [{ address: "203.0.113.2", port: 41_641 }] },
   };
 }

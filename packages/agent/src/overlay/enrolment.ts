@@ -79,7 +79,6 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     self: joined.self,
     map: null,
     pins: former?.membership.pins ?? {},
-    connected: [],
     endpoints: {},
   };
 }

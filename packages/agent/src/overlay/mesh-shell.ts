@@ -18,8 +18,10 @@ export interface MeshShellOptions {
   /** An inner packet for the agent itself. */
   readonly onInner: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
   readonly onDeviceFailed: (message: string) => void;
-  /** Something has changed that the next run wants to know: a peer's paths, who has a session. */
-  readonly onLearnt: () => void;
+  /** A peer's path table has changed. */
+  readonly onPathsChanged: () => void;
+  /** A peer without a session has one now. */
+  readonly onConnected: () => void;
 }
 
 /**
@@ -180,7 +182,7 @@ export class MeshShell {
         return;
       case "set-paths":
         device.setPaths(peerId, effect.paths, effect.mode);
-        this.#options.onLearnt();
+        this.#options.onPathsChanged();
         return;
       case "install-session":
         device.installSession(peerId, effect.session);
@@ -210,8 +212,8 @@ export class MeshShell {
 
   #addSession(nodeId: string, localIndex: number): void {
     const sessions = this.#sessionsOf(nodeId);
-    if (sessions.size === 0) this.#options.onLearnt();
     sessions.add(localIndex);
+    if (sessions.size === 1) this.#options.onConnected();
   }
 
   #sessionsOf(nodeId: string): Set<number> {

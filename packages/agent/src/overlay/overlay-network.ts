@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
-import type { DeltaMessage, MapMessage, ServerMessage } from "@asterism/core/control";
+import type { DeltaMessage, MapMessage, PresenceMessage, ServerMessage } from "@asterism/core/control";
 import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
@@ -71,6 +71,8 @@ export class OverlayNetwork {
   #problem: string | null = null;
   readonly #presenceReceived = Promise.withResolvers<void>();
   #online = new Set<string>(); // bounded: members of the map
+  /** Peers of the last run that have not been told that this one has begun. */
+  #toReconnect = new Set<string>(); // bounded: members of the map
   /** Ends of one life cycle step and beginnings of the next don't overlap. */
   #lifecycle: Promise<void> = Promise.resolve();
 
@@ -173,6 +175,7 @@ export class OverlayNetwork {
       this.#running = running;
       this.#loadCachedMap(running);
       this.#offerCandidates(running);
+      this.#toReconnect = new Set(this.#record.loadConnected());
       this.#reconnect(running);
       this.#control = this.#startControl();
       this.#state = "running";
@@ -224,7 +227,8 @@ export class OverlayNetwork {
         sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
         onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
         onDeviceFailed: (message) => this.#handleDeviceFailed(message),
-        onLearnt: () => this.#record.saveSoon(),
+        onPathsChanged: () => this.#record.saveSoon(),
+        onConnected: () => this.#record.saveConnected(shell?.connectedPeers() ?? []),
       });
       this.#record.setPort(link.port);
       return { device, link, shell, pinger, routes };
@@ -254,6 +258,7 @@ export class OverlayNetwork {
     const running = this.#running;
     if (running !== undefined) {
       this.#record.saveNow();
+      this.#record.saveConnected(running.shell.connectedPeers());
       this.#running = undefined;
       running.shell.stop();
       running.device.close();
@@ -297,9 +302,12 @@ export class OverlayNetwork {
    * them doubt it after 15 s. A handshake from this side tells them at once.
    */
   #reconnect({ shell }: Running): void {
-    const { connected } = this.membership;
     shell.run((mesh, time) => {
-      for (const nodeId of connected) mesh.handleSessionNeeded(nodeId, time);
+      for (const nodeId of this.#toReconnect) {
+        if (!mesh.peers.has(nodeId)) continue; // the map that names it may still be on its way
+        this.#toReconnect.delete(nodeId);
+        mesh.handleSessionNeeded(nodeId, time);
+      }
     });
   }
 
@@ -349,11 +357,7 @@ export class OverlayNetwork {
         this.#handleDelta(message);
         return;
       case "presence":
-        if (message.full) this.#online.clear();
-        for (const nodeId of message.offline) this.#online.delete(nodeId);
-        for (const nodeId of message.online) this.#online.add(nodeId);
-        // The first presence follows the map: with it the picture is whole.
-        this.#presenceReceived.resolve();
+        this.#handlePresence(message, shell);
         return;
       case "call":
         shell.run((mesh, time) => mesh.handleCall(message.from, message.sealed, time));
@@ -374,15 +378,36 @@ export class OverlayNetwork {
 
   #handleMap(message: MapMessage): void {
     this.#record.applyMap(message);
-    this.#running?.shell.run((mesh, time) => mesh.handleMap(message.peers, time));
+    const running = this.#running;
+    if (running === undefined) return;
+    running.shell.run((mesh, time) => mesh.handleMap(message.peers, time));
+    this.#reconnect(running);
+    this.#toReconnect.clear();
   }
 
   #handleDelta(message: DeltaMessage): void {
     if (this.#record.applyDelta(message)) {
       this.#running?.shell.run((mesh, time) => mesh.handleMapChange(message.upserts, message.removals, time));
+      if (this.#running !== undefined) this.#reconnect(this.#running);
     } else {
       this.#control?.restart();
     }
+  }
+
+  #handlePresence(message: PresenceMessage, shell: MeshShell): void {
+    const isFirst = message.full;
+    if (isFirst) this.#online.clear();
+    for (const nodeId of message.offline) this.#online.delete(nodeId);
+    const appeared = message.online.filter((nodeId) => !this.#online.has(nodeId));
+    for (const nodeId of appeared) this.#online.add(nodeId);
+    // The first presence follows the map: with it the picture is whole.
+    this.#presenceReceived.resolve();
+    if (isFirst) return;
+    // Who comes back may have been killed and know nothing of the session that this side still seals with.
+    const doubtful = appeared.filter((nodeId) => shell.hasSession(nodeId));
+    shell.run((mesh, time) => {
+      for (const nodeId of doubtful) mesh.handleSessionNeeded(nodeId, time);
+    });
   }
 
   #handleRemoved(): void {
@@ -413,7 +438,6 @@ export class OverlayNetwork {
       shell && {
         pins: Object.fromEntries(shell.mesh.roster.pins),
         endpoints: this.#collectEndpoints(shell.mesh),
-        connected: shell.connectedPeers(),
       }
     );
   }

@@ -21,7 +21,7 @@ function open(): { store: MembershipStore; record: MembershipRecord; failures: u
   const record = new MembershipRecord({
     membership: exampleMembership("net-1"),
     store,
-    learn: () => ({ pins: { "node-b": { machineKey: "k", sequence: 2 } }, endpoints: {}, connected: ["node-b"] }),
+    learn: () => ({ pins: { "node-b": { machineKey: "k", sequence: 2 } }, endpoints: {} }),
     onSaveFailed: (error) => failures.push(error),
   });
   return { store, record, failures };
@@ -66,6 +66,13 @@ test("a delta that fits changes the map, and a save writes all there is", () => 
   expect(saved?.map?.version).toBe(7);
   expect(saved?.map?.peers.map(({ nodeId }) => nodeId)).toEqual(["node-a", "node-c"]);
   expect(saved?.pins).toEqual({ "node-b": { machineKey: "k", sequence: 2 } });
+});
+
+test("who is connected is noted at once, and is empty at first", () => {
+  const { record } = open();
+  expect(record.loadConnected()).toEqual([]);
+  record.saveConnected(["node-a", "node-b"]);
+  expect(open().record.loadConnected()).toEqual(["node-a", "node-b"]);
 });
 
 test.each([

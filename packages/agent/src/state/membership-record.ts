@@ -4,7 +4,7 @@ import type { Membership, MembershipStore } from "./membership.ts";
 const SAVE_DELAY_MS = 500;
 
 /** What the running network knows beyond the membership itself, asked for at each save. */
-export type LearntFacts = Pick<Membership, "pins" | "endpoints" | "connected">;
+export type LearntFacts = Pick<Membership, "pins" | "endpoints">;
 
 export interface MembershipRecordOptions {
   readonly membership: Membership;
@@ -94,6 +94,19 @@ export class MembershipRecord {
     this.#membership = { ...this.#membership, ...this.#learn() };
     try {
       this.#store.save(this.#membership);
+    } catch (error) {
+      this.#onSaveFailed(error);
+    }
+  }
+
+  /** The peers with a session at the end of the last run. */
+  loadConnected(): string[] {
+    return this.#store.loadConnected(this.#membership.network.id);
+  }
+
+  saveConnected(nodeIds: readonly string[]): void {
+    try {
+      this.#store.saveConnected(this.#membership.network.id, nodeIds);
     } catch (error) {
       this.#onSaveFailed(error);
     }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
 import { createParser, MAX_NODE_RECORD_CHARACTERS, NetworkInfo, PeerInfo } from "@asterism/core/control";
@@ -56,8 +56,6 @@ const MembershipFile = Type.Object({
     Type.String({ maxLength: 64 }),
     Type.Object({ machineKey: Type.String({ maxLength: 64 }), sequence: Type.Integer({ minimum: 0 }) }),
   ),
-  /** Node ids of the peers with a session at the last save: they take this node for connected. */
-  connected: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 16_384 }),
   /** By node id: remote addresses that a direct path last worked with, `address` and `port`. */
   endpoints: Type.Record(
     Type.String({ maxLength: 64 }),
@@ -70,6 +68,9 @@ const MembershipFile = Type.Object({
 
 /** One membership as it is kept on disk; see the schema above for units and meaning. */
 export type Membership = Static<typeof MembershipFile>;
+
+const ConnectedFile = Type.Array(Type.String({ maxLength: 64 }), { maxItems: 16_384 });
+const parseConnected = createParser("connected peers file", ConnectedFile);
 
 const parseMembership = createParser("membership file", MembershipFile);
 
@@ -108,8 +109,29 @@ export class MembershipStore {
     writeJsonFile(this.#path(membership.network.id), membership);
   }
 
+  /**
+   * Notes the node ids of the peers with a session: after a crash these take this node for connected. A small file of
+   * its own, so that it can be written at each new connection; it is a hint, so a power failure may take it.
+   */
+  saveConnected(networkId: string, nodeIds: readonly string[]): void {
+    const path = this.#connectedPath(networkId);
+    writeFileSync(`${path}.new`, JSON.stringify(nodeIds), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+
+  /** Empty if nothing is known. */
+  loadConnected(networkId: string): string[] {
+    const content = readJsonFile(this.#connectedPath(networkId), (value) => unwrap(parseConnected(value)));
+    return content.kind === "value" ? content.value : [];
+  }
+
   remove(networkId: string): void {
     rmSync(this.#path(networkId), { force: true });
+    rmSync(this.#connectedPath(networkId), { force: true });
+  }
+
+  #connectedPath(networkId: string): string {
+    return join(this.#folder, `${networkId}.connected`);
   }
 
   #path(networkId: string): string {
