@@ -1,35 +1,24 @@
 import { isIP } from "node:net";
-import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
 import type { DeltaMessage, MapMessage, PresenceMessage, ServerMessage } from "@asterism/core/control";
 import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
 import type { NetworkState } from "@asterism/core/local-api";
-import { type Aead, Mesh } from "@asterism/core/mesh";
+import type { Aead, Mesh } from "@asterism/core/mesh";
 import { candidatePriority } from "@asterism/core/paths";
-import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
-import { kernelHasIpv6 } from "../platform/ipv6.linux.ts";
-import { systemRandom } from "../platform/random.ts";
-import {
-  applyOverlayRoutes,
-  checkRangeConflict,
-  type OverlayRoutes,
-  removeOverlayRules,
-} from "../platform/routes.linux.ts";
 import type { Membership, MembershipStore } from "../state/membership.ts";
 import { type LearntFacts, MembershipRecord } from "../state/membership-record.ts";
 import { ControlSession } from "./control-session.ts";
 import { gatherLocalCandidates } from "./local-candidates.ts";
-import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
+import type { MeshShell } from "./mesh-shell.ts";
 import { announcesAeads, renewNodeKey } from "./node-keys.ts";
-import { Pinger } from "./pinger.ts";
+import { nodePublicKey, openOverlay, type RunningOverlay } from "./open-overlay.ts";
+import type { Pinger } from "./pinger.ts";
 
-const DEFAULT_PORT = 41_641;
 /** The only request on the control stream that an agent makes is the publication of its record. */
 const PUBLISH_REQUEST_ID = 1;
-const INTERFACE_NAME = "ast%d";
 const MAX_REMEMBERED_ENDPOINTS = 4;
 
 export interface OverlayNetworkOptions {
@@ -51,20 +40,11 @@ export interface OverlayHost {
   overlayRanges(): string[];
 }
 
-/** What exists only while the network is up. */
-interface Running {
-  readonly device: EngineDevice;
-  readonly link: LinkInfo;
-  readonly shell: MeshShell;
-  readonly pinger: Pinger;
-  readonly routes: OverlayRoutes;
-}
-
 /** One network this agent is a member of: interface, tunnels, control stream and what is kept on disk. */
 export class OverlayNetwork {
   readonly #options: OverlayNetworkOptions;
   readonly #record: MembershipRecord;
-  #running: Running | undefined;
+  #running: RunningOverlay | undefined;
   #control: ControlSession | undefined;
   #observedAddress: string | null = null;
   #state: NetworkState = "down";
@@ -112,7 +92,7 @@ export class OverlayNetwork {
 
   /** This node's WireGuard public key, base64. */
   get nodeKey(): string {
-    return encodeBase64(this.#options.crypto.x25519PublicKey(requireBytes(this.membership.nodePrivateKey)));
+    return nodePublicKey(this.membership, this.#options.crypto);
   }
 
   get interfaceName(): string | null {
@@ -186,70 +166,25 @@ export class OverlayNetwork {
     }
   }
 
-  async #open(): Promise<Running> {
+  async #open(): Promise<RunningOverlay> {
     const { host, crypto, logger, machine, aeads } = this.#options;
     if (!announcesAeads(this.membership, aeads)) {
       this.#record.replaceNodeKey(renewNodeKey(this.membership, machine, crypto, aeads));
     }
-    const { network, self } = this.membership;
-    const ranges = [network.ipv4Range, network.ipv6Range];
-    await checkRangeConflict(network.name, ranges, host.ownInterfaces());
-    const nodePrivateKey = requireBytes(this.membership.nodePrivateKey);
-    const pingIdentifier = randomEchoIdentifier();
-    let shell: MeshShell | undefined;
-    const device = openDevice(
-      {
-        kind: "tun",
-        interfaceName: INTERFACE_NAME,
-        mtuBytes: network.mtuBytes,
-        publicKey: crypto.x25519PublicKey(nodePrivateKey),
-        pingIdentifier,
-      },
-      (events) => shell?.handleEvents(events),
-    );
-    const routes: OverlayRoutes = {
-      interfaceName: device.interfaceName,
-      interfaceIndex: device.interfaceIndex,
-      mtuBytes: network.mtuBytes,
-      ipv4: self.ipv4,
-      ipv6: self.ipv6,
-      ipv4Range: network.ipv4Range,
-      ipv6Range: network.ipv6Range,
-    };
-    try {
-      const link = openLink(device, this.membership.port);
-      await applyOverlayRoutes(routes);
-      const pinger = new Pinger(pingIdentifier, (nodeId, packet) => shell?.sendInner(nodeId, packet) ?? false);
-      shell = new MeshShell({
-        mesh: this.#createMesh(nodePrivateKey),
-        device,
-        logger,
-        sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
-        onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
-        onDeviceFailed: (message) => this.#handleDeviceFailed(message),
-        onPathsChanged: () => this.#record.saveSoon(),
-        onConnected: () => this.#record.saveConnected(shell?.connectedPeers() ?? []),
-      });
-      this.#record.setPort(link.port);
-      return { device, link, shell, pinger, routes };
-    } catch (error) {
-      device.close();
-      throw error;
-    }
-  }
-
-  #createMesh(nodePrivateKey: Uint8Array): Mesh {
-    const { network, stretchedSecret, pins } = this.membership;
-    return new Mesh({
-      networkId: network.id,
-      crypto: this.#options.crypto,
-      random: systemRandom,
-      nodePrivateKey,
-      stretchedSecret: stretchedSecret === null ? null : requireBytes(stretchedSecret),
-      pins: new Map(Object.entries(pins)),
-      overlayRanges: this.#options.host.overlayRanges(),
-      aeads: this.#options.aeads,
+    const running = await openOverlay({
+      membership: this.membership,
+      crypto,
+      logger,
+      aeads,
+      ownInterfaces: host.ownInterfaces(),
+      overlayRanges: host.overlayRanges(),
+      sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
+      onDeviceFailed: (message) => this.#handleDeviceFailed(message),
+      onPathsChanged: () => this.#record.saveSoon(),
+      onConnected: (nodeIds) => this.#record.saveConnected(nodeIds),
     });
+    this.#record.setPort(running.link.port);
+    return running;
   }
 
   async #stop(): Promise<void> {
@@ -260,9 +195,7 @@ export class OverlayNetwork {
       this.#record.saveNow();
       this.#record.saveConnected(running.shell.connectedPeers());
       this.#running = undefined;
-      running.shell.stop();
-      running.device.close();
-      await removeOverlayRules(running.routes);
+      await running.close();
     }
     this.#record.cancelSave();
     this.#online.clear();
@@ -281,7 +214,7 @@ export class OverlayNetwork {
 
   // Map and signalling
 
-  #loadCachedMap({ shell }: Running): void {
+  #loadCachedMap({ shell }: RunningOverlay): void {
     const { map, endpoints } = this.membership;
     if (map === null) return;
     shell.run((mesh, time) => {
@@ -301,7 +234,7 @@ export class OverlayNetwork {
    * Peers of the last run go on sealing with a session that this run does not have, until WireGuard's own rule makes
    * them doubt it after 15 s. A handshake from this side tells them at once.
    */
-  #reconnect({ shell }: Running): void {
+  #reconnect({ shell }: RunningOverlay): void {
     shell.run((mesh, time) => {
       for (const nodeId of this.#toReconnect) {
         if (!mesh.peers.has(nodeId)) continue; // the map that names it may still be on its way
@@ -421,7 +354,7 @@ export class OverlayNetwork {
     });
   }
 
-  #offerCandidates({ link, shell }: Running): void {
+  #offerCandidates({ link, shell }: RunningOverlay): void {
     const candidates = gatherLocalCandidates({
       link,
       hostAddresses: listHostAddresses(this.#options.host.ownInterfaces()),
@@ -452,24 +385,4 @@ export class OverlayNetwork {
     }
     return endpoints;
   }
-}
-
-function requireBytes(base64: string): Uint8Array {
-  const bytes = parseBase64(base64);
-  if (bytes === undefined) throw new AsterismError("state-damaged", "a key in the membership file is malformed");
-  return bytes;
-}
-
-/** The port of the last run, the default one, or any that is free. */
-function openLink(device: EngineDevice, formerPort: number): LinkInfo {
-  const anyAddress = { ipv4: "0.0.0.0", ipv6: kernelHasIpv6() ? "::" : null };
-  const wished = [formerPort, DEFAULT_PORT].filter((port, index, all) => port !== 0 && all.indexOf(port) === index);
-  for (const port of wished) {
-    try {
-      return device.openLink({ port, ...anyAddress });
-    } catch {
-      // taken by another network of this host or another program: the next one
-    }
-  }
-  return device.openLink({ port: 0, ...anyAddress });
 }

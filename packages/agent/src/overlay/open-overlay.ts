@@ -1,0 +1,152 @@
+import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
+import { AsterismError } from "@asterism/core/errors";
+import type { Crypto } from "@asterism/core/identity";
+import { type Aead, Mesh } from "@asterism/core/mesh";
+import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
+import type { Logger } from "pino";
+import { kernelHasIpv6 } from "../platform/ipv6.linux.ts";
+import { systemRandom } from "../platform/random.ts";
+import {
+  applyOverlayRoutes,
+  checkRangeConflict,
+  type OverlayRoutes,
+  removeOverlayRules,
+} from "../platform/routes.linux.ts";
+import type { Membership } from "../state/membership.ts";
+import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
+import { Pinger } from "./pinger.ts";
+
+const DEFAULT_PORT = 41_641;
+const INTERFACE_NAME = "ast%d";
+
+/** What exists only while a network is up. */
+export interface RunningOverlay {
+  readonly device: EngineDevice;
+  readonly link: LinkInfo;
+  readonly shell: MeshShell;
+  readonly pinger: Pinger;
+  /** Ends tunnels and takes interface, routes and rules away. */
+  close(): Promise<void>;
+}
+
+export interface OpenOverlayOptions {
+  readonly membership: Membership;
+  readonly crypto: Crypto;
+  readonly logger: Logger;
+  readonly aeads: readonly Aead[];
+  /** Interfaces of all this agent's networks. */
+  readonly ownInterfaces: Set<string>;
+  /** Ranges of all networks this agent is in. */
+  readonly overlayRanges: string[];
+  readonly sendCall: (nodeId: string, sealed: string) => void;
+  readonly onDeviceFailed: (message: string) => void;
+  readonly onPathsChanged: () => void;
+  /** A peer without a session has one now; all that have are listed. */
+  readonly onConnected: (nodeIds: string[]) => void;
+}
+
+/**
+ * Makes the interface with its link, addresses, routes and mesh. Leaves nothing behind if it fails.
+ * @throws AsterismError `range-conflict`, `not-root`, `no-tun`, `interface-failed`
+ */
+export async function openOverlay(options: OpenOverlayOptions): Promise<RunningOverlay> {
+  const { membership, crypto } = options;
+  const { network } = membership;
+  await checkRangeConflict(network.name, [network.ipv4Range, network.ipv6Range], options.ownInterfaces);
+  const nodePrivateKey = requireKey(membership);
+  const pingIdentifier = randomEchoIdentifier();
+  let shell: MeshShell | undefined;
+  const device = openDevice(
+    {
+      kind: "tun",
+      interfaceName: INTERFACE_NAME,
+      mtuBytes: network.mtuBytes,
+      publicKey: crypto.x25519PublicKey(nodePrivateKey),
+      pingIdentifier,
+    },
+    (events) => shell?.handleEvents(events),
+  );
+  const routes = overlayRoutes(membership, device);
+  try {
+    const link = openLink(device, membership.port);
+    await applyOverlayRoutes(routes);
+    const pinger = new Pinger(pingIdentifier, (nodeId, packet) => shell?.sendInner(nodeId, packet) ?? false);
+    const running = new MeshShell({
+      mesh: createMesh(nodePrivateKey, options),
+      device,
+      logger: options.logger,
+      sendCall: options.sendCall,
+      onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
+      onDeviceFailed: options.onDeviceFailed,
+      onPathsChanged: options.onPathsChanged,
+      onConnected: () => options.onConnected(running.connectedPeers()),
+    });
+    shell = running;
+    return { device, link, shell: running, pinger, close: () => close(device, running, routes) };
+  } catch (error) {
+    device.close();
+    await removeOverlayRules(routes);
+    throw error;
+  }
+}
+
+/** The WireGuard public key of a membership, base64. */
+export function nodePublicKey(membership: Membership, crypto: Crypto): string {
+  return encodeBase64(crypto.x25519PublicKey(requireKey(membership)));
+}
+
+async function close(device: EngineDevice, shell: MeshShell, routes: OverlayRoutes): Promise<void> {
+  shell.stop();
+  device.close();
+  await removeOverlayRules(routes);
+}
+
+function createMesh(nodePrivateKey: Uint8Array, options: OpenOverlayOptions): Mesh {
+  const { network, stretchedSecret, pins } = options.membership;
+  return new Mesh({
+    networkId: network.id,
+    crypto: options.crypto,
+    random: systemRandom,
+    nodePrivateKey,
+    stretchedSecret: stretchedSecret === null ? null : requireBytes(stretchedSecret),
+    pins: new Map(Object.entries(pins)),
+    overlayRanges: options.overlayRanges,
+    aeads: options.aeads,
+  });
+}
+
+function overlayRoutes({ network, self }: Membership, device: EngineDevice): OverlayRoutes {
+  return {
+    interfaceName: device.interfaceName,
+    interfaceIndex: device.interfaceIndex,
+    mtuBytes: network.mtuBytes,
+    ipv4: self.ipv4,
+    ipv6: self.ipv6,
+    ipv4Range: network.ipv4Range,
+    ipv6Range: network.ipv6Range,
+  };
+}
+
+/** The port of the last run, the default one, or any that is free. */
+function openLink(device: EngineDevice, formerPort: number): LinkInfo {
+  const anyAddress = { ipv4: "0.0.0.0", ipv6: kernelHasIpv6() ? "::" : null };
+  const wished = [formerPort, DEFAULT_PORT].filter((port, index, all) => port !== 0 && all.indexOf(port) === index);
+  for (const port of wished) {
+    try {
+      return device.openLink({ port, ...anyAddress });
+    } catch {
+      // taken by another network of this host or another program: the next one
+    }
+  }
+  return device.openLink({ port: 0, ...anyAddress });
+}
+
+function requireKey({ nodePrivateKey }: Membership): Uint8Array {
+  return requireBytes(nodePrivateKey);
+}
+
+function requireBytes(base64: string): Uint8Array {
+  const bytes = parseBase64(base64);
+  if (bytes === undefined) throw new AsterismError("state-damaged", "a key in the membership file is malformed");
+  return bytes;
+}
