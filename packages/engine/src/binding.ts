@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { EngineEvent } from "./contract.ts";
 import { EngineError } from "./errors.ts";
 
-const ABI_VERSION = 1;
+const ABI_VERSION = 2;
 const COUNTERS_LAYOUT_VERSION = 1;
 const MODULE_PATH = fileURLToPath(new URL("../native/build/asterism-engine.node", import.meta.url));
 
@@ -62,6 +62,7 @@ export interface Binding {
     publicKey: Uint8Array,
     pingIdentifier: number,
     threads: number,
+    workers: number,
     onEvents: (events: readonly EngineEvent[]) => void,
   ): NativeDevice;
   close(device: NativeHandle): number;

@@ -28,6 +28,8 @@ export interface DeviceOptions {
   readonly pingIdentifier: number;
   /** Threads: 2 is one per direction; `auto` chooses by the number of cores. */
   readonly threads?: "auto" | 1 | 2;
+  /** Further threads that seal and open large packets; `auto` is none on two cores, up to 6 on more. */
+  readonly workers?: "auto" | 0 | 1 | 2 | 3 | 4 | 5 | 6;
 }
 
 export interface LinkOptions {

@@ -20,6 +20,9 @@ import { linkFailure, openFailure } from "./failures.ts";
 
 const AEAD_NUMBERS: Readonly<Record<Aead, number>> = { "chacha20-poly1305": 0, "aes-256-gcm": 1 };
 
+/** Lets the engine choose by the number of cores. */
+const AUTO_WORKERS = 0xffff_ffff;
+
 /**
  * Creates the overlay interface and starts the data threads. The interface has no address and is down.
  *
@@ -29,12 +32,14 @@ export function openDevice(options: DeviceOptions, onEvents: OnEvents): EngineDe
   const binding = loadBinding();
   requireBytes("publicKey", options.publicKey, 32);
   const threads = options.threads === undefined || options.threads === "auto" ? 0 : options.threads;
+  const workers = options.workers === undefined || options.workers === "auto" ? AUTO_WORKERS : options.workers;
   const native = binding.open(
     options.interfaceName,
     options.mtuBytes,
     options.publicKey,
     options.pingIdentifier,
     threads,
+    workers,
     onEvents,
   );
   if (native.status !== 0) throw openFailure(native, options);

@@ -31,7 +31,7 @@ export class EngineProcess {
 
   /** `wrapper`: a command that runs the process, as `setpriv …`. */
   constructor(namespace: string, wrapper: readonly string[] = []) {
-    this.#child = spawn("ip", ["netns", "exec", namespace, ...wrapper, process.execPath, HOST], {
+    this.#child = spawn("ip", ["netns", "exec", namespace, ...wrapper, process.execPath, "--expose-gc", HOST], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       serialization: "advanced",
     });

@@ -122,7 +122,7 @@ test("an interface name may leave its number to the kernel", async () => {
 });
 
 test("opening and closing leaves no file, thread or memory behind", async () => {
-  const before = await engine.openAndClose(OPTIONS, 5);
+  const before = await engine.openAndClose(OPTIONS, 100);
   const after = await engine.openAndClose(OPTIONS, SOAK ? 1000 : 100);
   expect(after.files).toBe(before.files);
   expect(after.threads).toBe(before.threads);

@@ -12,6 +12,7 @@ export interface TunnelOptions {
   readonly channel?: number | null;
   readonly mtuBytes?: number;
   readonly threads?: 1 | 2;
+  readonly workers?: 0 | 1 | 2 | 4;
   readonly mode?: PathMode;
   /** Leave the sessions out. */
   readonly sessions?: boolean;
@@ -82,6 +83,7 @@ async function openEnd(side: Side, number: number, options: TunnelOptions): Prom
     publicKey: key(200 + number),
     pingIdentifier: PING_IDENTIFIER,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
   });
   const overlay4 = `100.64.0.${number}`;
   const overlay6 = `fd64::${number}`;

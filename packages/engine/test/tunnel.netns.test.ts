@@ -51,6 +51,8 @@ describe("packets of the host", () => {
     ["inside ChannelData", { channel: 0x4001 }],
     ["on one thread", { threads: 1 }],
     ["on two paths at once", { mode: "redundant" }],
+    ["with workers", { workers: 2 }],
+    ["with workers and AES-256-GCM in ChannelData", { workers: 4, aead: "aes-256-gcm", channel: 0x4002 }],
   ];
   test.each(variants)("pass both ways %s", async (_, options) => {
     await withTunnel(options, async (tunnel) => {

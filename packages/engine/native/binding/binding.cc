@@ -13,7 +13,7 @@ namespace asterism::binding {
 namespace {
 
 /** Changes when the functions, their arguments or the counters' layout change: src/binding.ts expects its own value. */
-constexpr uint32_t ABI_VERSION = 1;
+constexpr uint32_t ABI_VERSION = 2;
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x656e67696e654466};
 
@@ -143,7 +143,7 @@ napi_value failure_object(napi_env env, Status status, const Failure& failure) {
   return result;
 }
 
-/** (name, mtuBytes, publicKey, pingIdentifier, threads, onEvents) */
+/** (name, mtuBytes, publicKey, pingIdentifier, threads, workers, onEvents); threads 0 and workers 0xffffffff choose */
 napi_value open_device(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   DeviceOptions options;
@@ -152,8 +152,9 @@ napi_value open_device(napi_env env, napi_callback_info info) {
   const uint8_t* key = arguments.bytes_of_len(2, sizeof options.public_key);
   const uint32_t ping_identifier = arguments.u32(3);
   options.threads = arguments.u32(4);
+  options.workers = arguments.u32(5);
   napi_valuetype callback = napi_undefined;
-  if (arguments.raw(5) != nullptr) napi_typeof(env, arguments.raw(5), &callback);
+  if (arguments.raw(6) != nullptr) napi_typeof(env, arguments.raw(6), &callback);
   Failure failure;
   if (!arguments.valid() || ping_identifier > 0xFFFF || callback != napi_function) {
     return failure_object(env, Status::invalid_argument, failure);
@@ -163,7 +164,7 @@ napi_value open_device(napi_env env, napi_callback_info info) {
 
   auto handle = std::make_shared<Handle>();
   handle->env = env;
-  if (!create_wake(env, arguments.raw(5), handle)) return failure_object(env, Status::system_error, failure);
+  if (!create_wake(env, arguments.raw(6), handle)) return failure_object(env, Status::system_error, failure);
   const napi_threadsafe_function wake = handle->wake;
   const Status status = Device::open(
       options, [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); }, handle->device, failure);

@@ -42,9 +42,9 @@ bool can_open_devices() {
   return can;
 }
 
-DevicePair::DevicePair(unsigned threads, uint16_t channel, bool v6) : channel_(channel), v6_(v6) {
-  open(a, "asta", threads);
-  open(b, "astb", threads);
+DevicePair::DevicePair(unsigned threads, uint16_t channel, bool v6, unsigned workers) : channel_(channel), v6_(v6) {
+  open(a, "asta", threads, workers);
+  open(b, "astb", threads, workers);
   REQUIRE(a.device->set_allowed_ips(a.peer, {prefix(2)}) == Status::ok);
   REQUIRE(b.device->set_allowed_ips(b.peer, {prefix(1)}) == Status::ok);
   std::vector<uint8_t> slots;
@@ -52,11 +52,12 @@ DevicePair::DevicePair(unsigned threads, uint16_t channel, bool v6) : channel_(c
   REQUIRE(b.device->set_paths(b.peer, {path(b, a)}, false, slots) == Status::ok);
 }
 
-void DevicePair::open(End& end, const char* name, unsigned threads) {
+void DevicePair::open(End& end, const char* name, unsigned threads, unsigned workers) {
   DeviceOptions options;
   options.interface_name = name;
   options.ping_identifier = 0xA57E;
   options.threads = threads;
+  options.workers = workers;
   Failure failure;
   REQUIRE(Device::open(options, [] {}, end.device, failure) == Status::ok);
   REQUIRE(bring_up(name));
@@ -90,6 +91,21 @@ void DevicePair::install(unsigned round, Aead aead, bool b_responds) {
   of_b.initiator = !b_responds;
   REQUIRE(b.device->install_session(b.peer, of_b) == Status::ok);
   REQUIRE(a.device->install_session(a.peer, session(true, round, aead)) == Status::ok);
+}
+
+bool set_address(const char* name, const char* address) {
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  bool set = true;
+  for (const auto& [request_code, text] : {std::pair{SIOCSIFADDR, address}, std::pair{SIOCSIFNETMASK, "255.255.0.0"}}) {
+    ifreq request{};
+    std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    UdpAddress value;
+    parse_udp_address(text, 0, value);
+    std::memcpy(&request.ifr_addr, value.data(), sizeof(sockaddr_in));
+    set = set && ioctl(fd, request_code, &request) == 0;
+  }
+  close(fd);
+  return set;
 }
 
 bool eventually(DevicePair& pair, const std::function<bool()>& condition) {

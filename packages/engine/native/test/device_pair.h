@@ -24,7 +24,7 @@ struct End {
 
 class DevicePair {
  public:
-  explicit DevicePair(unsigned threads = 2, uint16_t channel = 0, bool v6 = false);
+  explicit DevicePair(unsigned threads = 2, uint16_t channel = 0, bool v6 = false, unsigned workers = 0);
 
   End a, b;
 
@@ -34,11 +34,14 @@ class DevicePair {
   SessionOptions session(bool of_a, unsigned round, Aead aead = Aead::chacha20_poly1305);
 
  private:
-  void open(End& end, const char* name, unsigned threads);
+  void open(End& end, const char* name, unsigned threads, unsigned workers);
   uint16_t channel_;
   bool v6_;
   uint8_t keys_[2][32];
 };
+
+/** Gives an interface an address of 100.64.0.0/16. */
+bool set_address(const char* name, const char* address);
 
 /** Drains both ends' events until the condition holds; false after five seconds. */
 bool eventually(DevicePair& pair, const std::function<bool()>& condition);

@@ -312,6 +312,38 @@ TEST_CASE("sessions, peers and links change under traffic") {
   }));
 }
 
+TEST_CASE("workers seal and open the super-packets of the host, none lost") {
+  if (!can_open_devices()) return;
+  for (const unsigned workers : {1u, 3u}) {
+    DevicePair pair(workers == 1 ? 1 : 2, workers == 1 ? 0 : 0x4007, false, workers);
+    pair.install(1, workers == 1 ? Aead::chacha20_poly1305 : Aead::aes_256_gcm);
+    REQUIRE(set_address("asta", "100.64.0.1"));
+    Prefix beyond{};
+    REQUIRE(parse_prefix("100.64.9.0/24", beyond));
+    REQUIRE(pair.a.device->set_allowed_ips(pair.a.peer, {beyond}) == Status::ok);
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int segment = 1300;
+    setsockopt(fd, IPPROTO_UDP, 103 /* UDP_SEGMENT */, &segment, sizeof segment);
+    UdpAddress to;
+    REQUIRE(parse_udp_address("100.64.9.9", 5000, to));
+    const Bytes payload(segment * 40, 0x5A);
+    const uint64_t before = get(pair.b.counters().rx_packets);
+    constexpr unsigned SENDS = 60;
+    for (unsigned i = 0; i < SENDS; i++) {
+      REQUIRE(sendto(fd, payload.data(), payload.size(), 0, to.data(), to.len()) == static_cast<ssize_t>(payload.size()));
+      if (i % 4 == 0) REQUIRE(send_inner(pair.a, agent_packet(3)));
+      // Keeps the TUN's queue and the socket's buffer within what they hold; the interesting part is four at once.
+      if (i % 4 == 3) usleep(3000);
+      if (i == SENDS / 2) pair.install(2, Aead::chacha20_poly1305);
+    }
+    close(fd);
+    CHECK(eventually(pair, [&] { return get(pair.b.counters().rx_packets) - before >= SENDS * 40 + SENDS / 4; }));
+    CHECK(pair.b.drops(Drop::auth_failed) == 0);
+    CHECK(pair.b.drops(Drop::replayed) == 0);
+    CHECK(pair.b.drops(Drop::unknown_datagram) == 0);
+  }
+}
+
 TEST_CASE("a thousand peers share one device") {
   if (!can_open_devices()) return;
   DevicePair pair;

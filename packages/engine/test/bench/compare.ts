@@ -29,6 +29,8 @@ const contenders = new Map<string, Contender>([
   ["chacha", engine({})],
   ["aes", engine({ aead: "aes-256-gcm" })],
   ["chacha-1", engine({ threads: 1 })],
+  ["chacha-w1", engine({ workers: 1 })],
+  ["chacha-w2", engine({ workers: 2 })],
 ]);
 for (const path of flags["wireguard-go"]) contenders.set(path.split("/").at(-1) ?? path, wireguardGo(path));
 

@@ -35,6 +35,13 @@ unsigned choose_threads(unsigned wanted) {
   return std::thread::hardware_concurrency() > 1 ? 2 : 1;
 }
 
+/** The data threads and what produces and consumes their traffic keep two cores busy; the others may help. */
+unsigned choose_workers(unsigned wanted) {
+  if (wanted != AUTO_WORKERS) return std::min(wanted, Workers::MAX);
+  const unsigned cores = std::thread::hardware_concurrency();
+  return cores > 2 ? std::min(cores - 2, Workers::MAX) : 0;
+}
+
 }  // namespace
 
 struct Device::Impl {
@@ -74,7 +81,7 @@ Status Device::open(const DeviceOptions& options, std::function<void()> wake, st
   const Status status = impl->state.tun.open(tun, failure.error, failure.what);
   if (status != Status::ok) return status;
   impl->threads = std::make_unique<DataThreads>(impl->state);
-  if (!impl->threads->start(choose_threads(options.threads))) {
+  if (!impl->threads->start(choose_threads(options.threads), choose_workers(options.workers))) {
     failure = {errno, "start the data threads"};
     return Status::system_error;
   }

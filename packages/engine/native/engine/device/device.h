@@ -18,6 +18,8 @@
 
 namespace asterism {
 
+constexpr unsigned AUTO_WORKERS = ~0u;
+
 struct DeviceOptions {
   std::string interface_name;
   uint32_t mtu_bytes = 1420;
@@ -25,6 +27,8 @@ struct DeviceOptions {
   uint16_t ping_identifier = 0;
   /** 0 chooses by the number of cores. */
   unsigned threads = 0;
+  /** Threads that help to seal and open; AUTO_WORKERS for as many as the cores allow. */
+  unsigned workers = AUTO_WORKERS;
 };
 
 /** What went wrong, where a Status alone does not say it. */

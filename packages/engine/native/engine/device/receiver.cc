@@ -28,8 +28,8 @@ bool TokenBucket::take(uint64_t now) {
   return true;
 }
 
-Receiver::Receiver(DeviceState& state)
-    : state_(state), memory_(BATCH * BUFFER_BYTES), sink_(state), coalescer_(sink_, state.tun.uso()) {
+Receiver::Receiver(DeviceState& state, Workers& workers)
+    : state_(state), workers_(workers), memory_(BATCH * BUFFER_BYTES), sink_(state), coalescer_(sink_, state.tun.uso()) {
   for (unsigned i = 0; i < BATCH; i++) {
     vectors_[i] = {memory_.data() + i * BUFFER_BYTES + HEADROOM_BYTES, 65536};
     msghdr& header = messages_[i].msg_hdr;
@@ -49,16 +49,78 @@ void Receiver::receive(Link& link, bool v6) {
   const int got = recvmmsg(link.fd(v6), messages_.data(), BATCH, MSG_DONTWAIT, nullptr);
   if (got <= 0) return;
   now_ = now_ns();
+  if (workers_.count() > 0) publish_tasks(got);
   for (int i = 0; i < got; i++) {
-    if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-      drop(Drop::malformed_datagram);
-      continue;
-    }
     set_source(link.id, addresses_[i]);
-    handle_message(messages_[i].msg_hdr, static_cast<uint8_t*>(vectors_[i].iov_base), messages_[i].msg_len);
+    if (workers_.count() > 0 && published_[i]) {
+      finish_task(*tasks_[i]);
+    } else if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+      drop(Drop::malformed_datagram);
+    } else {
+      handle_message(messages_[i].msg_hdr, static_cast<uint8_t*>(vectors_[i].iov_base), messages_[i].msg_len);
+    }
   }
   end_run();
   coalescer_.flush();
+}
+
+/** Lets others open the large messages of the batch while this thread goes through it in order. */
+void Receiver::publish_tasks(int count) {
+  for (int i = 0; i < count; i++) {
+    msghdr& message = messages_[i].msg_hdr;
+    const size_t len = messages_[i].msg_len;
+    const size_t segment = segment_size(message, len);
+    published_[i] = false;
+    if ((message.msg_flags & MSG_TRUNC) != 0 || len < MIN_TASK_PACKETS * segment) continue;
+    if (tasks_[i] == nullptr) tasks_[i] = std::make_unique<OpenTask>();
+    published_[i] = fill_task(*tasks_[i], static_cast<uint8_t*>(vectors_[i].iov_base), len, segment);
+    if (published_[i]) workers_.publish(workers_.receive_line(), *tasks_[i]);
+  }
+}
+
+/** False, with nothing counted, if the message holds anything but transport data of sessions we know. */
+bool Receiver::fill_task(OpenTask& task, uint8_t* data, size_t len, size_t segment) {
+  if ((len + segment - 1) / segment > OpenTask::MAX_PACKETS) return false;
+  task.count = 0;
+  for (size_t at = 0; at < len; at += segment) {
+    const Datagram datagram = demultiplex(data + at, std::min(segment, len - at));
+    if (datagram.kind != DatagramKind::transport) return false;
+    Session* session = state_.sessions.find(load_le32(datagram.data + 4));
+    const uint64_t counter = load_le64(datagram.data + 8);
+    if (session == nullptr || now_ >= session->expires_at_ns || counter >= REJECT_AFTER_MESSAGES ||
+        !session->replay.accepts(counter)) {
+      return false;
+    }
+    uint8_t* sealed = datagram.data + TRANSPORT_HEADER_BYTES;
+    uint8_t* opened = task.memory.data() + OpenTask::HEADROOM_BYTES + (sealed - data);
+    task.packets[task.count++] = {session, counter, sealed, datagram.len - TRANSPORT_OVERHEAD_BYTES,
+                                  datagram.channel, opened, false};
+  }
+  return true;
+}
+
+void Receiver::finish_task(OpenTask& task) {
+  TaskLine& line = workers_.receive_line();
+  Workers::finish(line, task, RECEIVE_READER);
+  line.take();
+  for (size_t i = 0; i < task.count; i++) {
+    const OpenTask::Packet& packet = task.packets[i];
+    set_channel(packet.channel);
+    if (!packet.authentic) {
+      drop(Drop::auth_failed);
+      continue;
+    }
+    // Its twin may have come before it in the same batch.
+    if (!packet.session->replay.commit(packet.counter)) {
+      drop(Drop::replayed);
+      continue;
+    }
+    note_authentic(*packet.session, packet.len);
+    size_t inner_len = 0;
+    if (packet.len > 0 && accept_inner(*packet.session->peer, packet.opened, packet.len, inner_len)) {
+      coalescer_.add(packet.opened, inner_len);
+    }
+  }
 }
 
 void Receiver::set_source(LinkId link, const UdpAddress& remote) {
@@ -68,21 +130,29 @@ void Receiver::set_source(LinkId link, const UdpAddress& remote) {
   from_.remote = remote;
 }
 
-void Receiver::handle_message(msghdr& message, uint8_t* data, size_t len) {
-  size_t segment = len;
+void Receiver::set_channel(uint16_t channel) {
+  if (from_.channel == channel) return;
+  end_run();
+  from_.channel = channel;
+}
+
+/** Length of each datagram of a message but the last. */
+size_t Receiver::segment_size(msghdr& message, size_t len) {
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != IPPROTO_UDP || header->cmsg_type != UDP_GRO) continue;
     int size = 0;
     std::memcpy(&size, CMSG_DATA(header), sizeof size);
-    if (size > 0) segment = static_cast<size_t>(size);
+    if (size > 0) return static_cast<size_t>(size);
   }
+  return len;
+}
+
+void Receiver::handle_message(msghdr& message, uint8_t* data, size_t len) {
+  const size_t segment = segment_size(message, len);
   if (len == 0) drop(Drop::unknown_datagram);
   for (size_t at = 0; at < len; at += segment) {
     const Datagram datagram = demultiplex(data + at, std::min(segment, len - at));
-    if (datagram.channel != from_.channel) {
-      end_run();
-      from_.channel = datagram.channel;
-    }
+    set_channel(datagram.channel);
     handle_datagram(datagram);
   }
 }
@@ -121,29 +191,42 @@ void Receiver::handle_control(const Datagram& datagram) {
   state_.post(std::move(event));
 }
 
-void Receiver::handle_transport(const Datagram& datagram) {
+/** The session that may open the packet, null if none may. */
+Session* Receiver::session_for(const Datagram& datagram, uint64_t& counter) {
   Session* session = state_.sessions.find(load_le32(datagram.data + 4));
-  if (session == nullptr) return drop(Drop::unknown_index);
-  const uint64_t counter = load_le64(datagram.data + 8);
-  if (now_ >= session->expires_at_ns || counter >= REJECT_AFTER_MESSAGES) return drop(Drop::session_expired);
-  if (!session->replay.accepts(counter)) return drop(Drop::replayed);
+  if (session == nullptr) return drop(Drop::unknown_index), nullptr;
+  counter = load_le64(datagram.data + 8);
+  if (now_ >= session->expires_at_ns || counter >= REJECT_AFTER_MESSAGES) {
+    return drop(Drop::session_expired), nullptr;
+  }
+  if (!session->replay.accepts(counter)) return drop(Drop::replayed), nullptr;
+  return session;
+}
+
+void Receiver::handle_transport(const Datagram& datagram) {
+  uint64_t counter = 0;
+  Session* session = session_for(datagram, counter);
+  if (session == nullptr) return;
   const size_t len = datagram.len - TRANSPORT_OVERHEAD_BYTES;
-  uint8_t* sealed = datagram.data + TRANSPORT_HEADER_BYTES;
   uint8_t* packet = coalescer_.place(len);
-  if (!session->receive.open(RECEIVE_READER, counter, sealed, len, packet)) {
+  if (!session->receive.open(RECEIVE_READER, counter, datagram.data + TRANSPORT_HEADER_BYTES, len, packet)) {
     coalescer_.abandon();
     return drop(Drop::auth_failed);
   }
   session->replay.commit(counter);
-  if (session->unconfirmed.load(std::memory_order_relaxed)) confirm(*session);
-  Peer& peer = *session->peer;
-  count(peer, datagram.len, len > 0);
+  note_authentic(*session, len);
   size_t inner_len = 0;
-  if (len > 0 && accept_inner(peer, packet, len, inner_len)) {
+  if (len > 0 && accept_inner(*session->peer, packet, len, inner_len)) {
     coalescer_.commit(inner_len);
   } else {
     coalescer_.abandon();
   }
+}
+
+/** `len`: of the inner packet with its padding. */
+void Receiver::note_authentic(Session& session, size_t len) {
+  if (session.unconfirmed.load(std::memory_order_relaxed)) confirm(session);
+  count(*session.peer, TRANSPORT_OVERHEAD_BYTES + len, len > 0);
 }
 
 bool Receiver::accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len) {

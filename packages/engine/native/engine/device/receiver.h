@@ -7,8 +7,12 @@
 #include <array>
 #include <cstdint>
 
+#include <memory>
+
 #include "base/buffer.h"
+#include "device/open_task.h"
 #include "device/shared.h"
+#include "device/workers.h"
 #include "packet/coalesce.h"
 #include "wire/demux.h"
 
@@ -38,7 +42,8 @@ class TokenBucket {
 
 class Receiver {
  public:
-  explicit Receiver(DeviceState& state);
+  /** Has no workers if their count is 0. */
+  Receiver(DeviceState& state, Workers& workers);
 
   /** Takes one batch from the socket; the host has everything of it when this returns. */
   void receive(Link& link, bool v6);
@@ -58,10 +63,20 @@ class Receiver {
     bool data = false;
   };
 
+  /** Messages of fewer packets are opened at once: handing them over costs more. */
+  static constexpr size_t MIN_TASK_PACKETS = 8;
+
+  static size_t segment_size(msghdr& message, size_t len);
+  void publish_tasks(int count);
+  bool fill_task(OpenTask& task, uint8_t* data, size_t len, size_t segment);
+  void finish_task(OpenTask& task);
   void set_source(LinkId link, const UdpAddress& remote);
+  void set_channel(uint16_t channel);
   void handle_message(msghdr& message, uint8_t* data, size_t len);
   void handle_datagram(const Datagram& datagram);
   void handle_transport(const Datagram& datagram);
+  Session* session_for(const Datagram& datagram, uint64_t& counter);
+  void note_authentic(Session& session, size_t len);
   void handle_control(const Datagram& datagram);
   /** True if a whole packet at `packet` is for the host. */
   bool accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len);
@@ -74,6 +89,10 @@ class Receiver {
   void drop(Drop reason) { state_.counters->drop(reason); }
 
   DeviceState& state_;
+  Workers& workers_;
+  /** With workers, one per message of a batch. */
+  std::array<std::unique_ptr<OpenTask>, BATCH> tasks_;
+  std::array<bool, BATCH> published_{};
   PageBuffer memory_;
   std::array<mmsghdr, BATCH> messages_{};
   std::array<iovec, BATCH> vectors_{};

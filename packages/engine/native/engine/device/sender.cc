@@ -16,20 +16,13 @@ constexpr uint64_t SESSION_NEEDED_INTERVAL_NS = NS_PER_SECOND;
 /** Largest packet that fits a datagram with all headers. */
 constexpr size_t MAX_INNER_BYTES = 65487 - TRANSPORT_OVERHEAD_BYTES - CHANNEL_HEADER_BYTES;
 
-/** WireGuard pads to 16 bytes, but not beyond the tunnel's MTU. */
-size_t padded_len(size_t len, size_t mtu) {
-  const size_t padded = (len + 15) & ~size_t{15};
-  return len <= mtu ? std::min(padded, std::max(len, mtu)) : padded;
-}
-
-void write_channel_header(uint8_t* at, uint16_t channel, size_t len) {
-  store_be16(at, channel);
-  store_be16(at + 2, static_cast<uint16_t>(len));
-}
-
 }  // namespace
 
-Sender::Sender(DeviceState& state) : state_(state), memory_(FRAME_BYTES), groups_(state) {}
+Sender::Sender(DeviceState& state, Workers& workers)
+    : state_(state), workers_(workers), groups_(state, &workers.send_line()) {
+  tasks_.push_back(std::make_unique<SealTask>());
+  task_ = tasks_[0].get();
+}
 
 bool Sender::step() {
   now_ = now_ns();
@@ -37,6 +30,7 @@ bool Sender::step() {
   unsigned reads = 0;
   while (reads < READS_PER_STEP && forward_one()) reads++;
   groups_.flush();
+  finish_tasks();
   return reads == READS_PER_STEP;
 }
 
@@ -122,7 +116,7 @@ void Sender::deliver(Peer& peer, size_t len) {
   }
   // A session may have come before the command to flush: what was staged goes first.
   if (!peer.tx.staged.empty()) {
-    staging_.push(peer.tx.staged, frame(), len);
+    state_.counters->drop(Drop::staging_full, staging_.push(peer.tx.staged, frame(), len));
     flush_staged(peer);
     return;
   }
@@ -132,68 +126,107 @@ void Sender::deliver(Peer& peer, size_t len) {
 void Sender::send_frame(Peer& peer, Session& session, const PathTable& paths, size_t len) {
   const VnetHeader vnet = load_raw<VnetHeader>(frame());
   const size_t packet_len = len - sizeof vnet;
+  groups_.begin_piece();
   if (packet()[0] >> 4 == 0) {
     // Agent to agent: no IP packet, sent as it is.
     uint64_t counter;
-    if (session.reserve_counters(1, counter)) seal(peer, session, paths, packet(), packet_len, counter);
+    if (session.reserve_counters(1, counter)) send_packet(peer, session, paths, packet(), packet_len, counter);
     return;
   }
-  if (!splitter_.start(vnet, packet(), packet_len)) {
+  if (!task_->splitter.start(vnet, packet(), packet_len)) {
     state_.counters->drop(Drop::bad_offload);
     return;
   }
-  if (!seal_packets(peer, session, paths)) state_.counters->drop(Drop::session_expired, splitter_.count());
+  send_packets(peer, session, paths);
 }
 
-bool Sender::seal_packets(Peer& peer, Session& session, const PathTable& paths) {
+void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) {
+  Splitter& splitter = task_->splitter;
   uint64_t counter;
-  if (!session.reserve_counters(splitter_.count(), counter)) return false;
-  for (size_t i = 0; i < splitter_.count(); i++) {
-    const Splitter::Packet part = splitter_.next();
-    seal(peer, session, paths, part.data, part.len, counter + i);
+  if (!session.reserve_counters(splitter.count(), counter)) {
+    return state_.counters->drop(Drop::session_expired, splitter.count());
   }
-  return true;
+  if (worth_a_task(paths)) return send_as_task(peer, session, paths.paths[paths.first], counter);
+  for (size_t i = 0; i < splitter.count(); i++) {
+    const Splitter::Packet part = splitter.next();
+    send_packet(peer, session, paths, part.data, part.len, counter + i);
+  }
 }
 
-bool Sender::seal(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len,
-                  uint64_t counter) {
-  const size_t padded = padded_len(len, state_.mtu_bytes);
-  if (padded > MAX_INNER_BYTES) {
-    state_.counters->drop(Drop::too_large);
-    return false;
-  }
+void Sender::send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len,
+                         uint64_t counter) {
   const Path& path = paths.paths[paths.first];
-  const size_t prefix = path.to.channel != 0 ? CHANNEL_HEADER_BYTES : 0;
-  const size_t message_len = TRANSPORT_OVERHEAD_BYTES + padded;
-  uint8_t* room = groups_.room(peer, path, prefix + message_len);
-  uint8_t* message = room + prefix;
-  // The padding lies on the next part of a super-packet: lend its bytes and put them back.
-  uint8_t behind[16];
-  std::memcpy(behind, packet + len, sizeof behind);
-  std::memset(packet + len, 0, padded - len);
-  const bool sealed = session.send.seal(SEND_READER, counter, packet, padded, message + TRANSPORT_HEADER_BYTES);
-  std::memcpy(packet + len, behind, sizeof behind);
-  if (!sealed) {
-    state_.counters->drop(Drop::seal_failed);
-    return false;
+  const DatagramLayout layout = datagram_layout(path.to.channel, len, state_.mtu_bytes);
+  if (layout.padded_len > MAX_INNER_BYTES) return state_.counters->drop(Drop::too_large);
+  uint8_t* room = groups_.room(peer, path, layout.datagram_len());
+  if (!seal_datagram(session, SEND_READER, counter, layout, packet, len, room)) {
+    return state_.counters->drop(Drop::seal_failed);
   }
-  if (prefix != 0) write_channel_header(room, path.to.channel, message_len);
-  store_le32(message, MESSAGE_TRANSPORT);
-  store_le32(message + 4, session.remote_index);
-  store_le64(message + 8, counter);
-  if (paths.second != PathTable::NONE) duplicate_.assign(message, message + message_len);
-  groups_.added(prefix + message_len, message_len, len > 0);
-  if (paths.second != PathTable::NONE) send_duplicate(peer, paths.paths[paths.second], len > 0);
-  return true;
+  const bool redundant = paths.second != PathTable::NONE;
+  if (redundant) duplicate_.assign(room + layout.prefix_len, room + layout.datagram_len());
+  groups_.added(layout.datagram_len(), layout.message_len, len > 0);
+  if (redundant) send_duplicate(peer, paths.paths[paths.second], len > 0);
 }
 
 void Sender::send_duplicate(Peer& peer, const Path& path, bool data) {
   const size_t prefix = path.to.channel != 0 ? CHANNEL_HEADER_BYTES : 0;
   const size_t len = duplicate_.size();
   uint8_t* room = groups_.room(peer, path, prefix + len);
-  if (prefix != 0) write_channel_header(room, path.to.channel, len);
+  if (prefix != 0) {
+    store_be16(room, path.to.channel);
+    store_be16(room + 2, static_cast<uint16_t>(len));
+  }
   std::memcpy(room + prefix, duplicate_.data(), len);
   groups_.added(prefix + len, len, data);
+}
+
+bool Sender::worth_a_task(const PathTable& paths) const {
+  const size_t count = task_->splitter.count();
+  if (workers_.count() == 0 || count < MIN_TASK_PACKETS || count > SealTask::MAX_PACKETS) return false;
+  if (paths.second != PathTable::NONE) return false;
+  const Path& path = paths.paths[paths.first];
+  const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), state_.mtu_bytes);
+  return layout.padded_len <= MAX_INNER_BYTES && groups_.has_room_for_piece(path, count, layout.datagram_len());
+}
+
+/** Gives the packets their places; sealing them there is the task. */
+void Sender::send_as_task(Peer& peer, Session& session, const Path& path, uint64_t counter) {
+  SealTask& task = *task_;
+  task.groups = &groups_;
+  task.counters = state_.counters.get();
+  task.session = &session;
+  task.first_counter = counter;
+  task.channel = path.to.channel;
+  task.mtu_bytes = state_.mtu_bytes;
+  for (size_t i = 0; i < task.splitter.count(); i++) {
+    const DatagramLayout layout = datagram_layout(task.channel, task.splitter.packet_len(i), task.mtu_bytes);
+    uint8_t* room = groups_.room(peer, path, layout.datagram_len());
+    task.places[i] = {room, groups_.added_unsealed(layout.datagram_len(), layout.message_len)};
+  }
+  workers_.publish(workers_.send_line(), task);
+  next_task();
+}
+
+/** Finds a free task for the next frame. */
+void Sender::next_task() {
+  TaskLine& line = workers_.send_line();
+  if (tasks_.size() == 1) {
+    for (unsigned i = 0; i < TaskLine::SIZE; i++) tasks_.push_back(std::make_unique<SealTask>());
+  }
+  if (line.full()) {
+    Workers::finish(line, *line.oldest(), SEND_READER);
+    line.take();
+  }
+  task_index_ = (task_index_ + 1) % tasks_.size();
+  task_ = tasks_[task_index_].get();
+}
+
+void Sender::finish_tasks() {
+  TaskLine& line = workers_.send_line();
+  while (const Task* task = line.oldest()) {
+    Workers::finish(line, *task, SEND_READER);
+    line.take();
+  }
 }
 
 void Sender::stage(Peer& peer, size_t len) {
@@ -221,7 +254,8 @@ void Sender::send_keepalive(Peer& peer) {
   if (session == nullptr) return state_.counters->drop(Drop::no_session);
   if (paths == nullptr) return state_.counters->drop(Drop::no_path);
   uint64_t counter;
-  if (session->reserve_counters(1, counter)) seal(peer, *session, *paths, packet(), 0, counter);
+  groups_.begin_piece();
+  if (session->reserve_counters(1, counter)) send_packet(peer, *session, *paths, packet(), 0, counter);
 }
 
 }  // namespace asterism

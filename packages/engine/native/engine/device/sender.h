@@ -3,17 +3,21 @@
 
 #include <cstdint>
 
-#include "base/buffer.h"
+#include <memory>
+#include <vector>
+
+#include "device/seal_task.h"
 #include "device/send_groups.h"
 #include "device/shared.h"
-#include "packet/split.h"
+#include "device/workers.h"
 #include "tables/staging.h"
 
 namespace asterism {
 
 class Sender {
  public:
-  explicit Sender(DeviceState& state);
+  /** Has no workers if their count is 0. */
+  Sender(DeviceState& state, Workers& workers);
 
   /** Does the work at hand, up to a bound; true if there may be more. Nothing stays unsent. */
   bool step();
@@ -23,8 +27,8 @@ class Sender {
  private:
   // Reads per step: bounds how long a slow peer's open group waits behind a busy one.
   static constexpr unsigned READS_PER_STEP = 16;
-  static constexpr size_t FRAME_OFFSET = 256;
-  static constexpr size_t FRAME_BYTES = FRAME_OFFSET + 65536 + 256;
+  /** Frames of fewer packets are sealed at once: handing them over costs more. */
+  static constexpr size_t MIN_TASK_PACKETS = 8;
 
   void run_commands();
   void run(Command& command);
@@ -34,8 +38,12 @@ class Sender {
   /** The frame is at frame(), `len` bytes with its VnetHeader. */
   void deliver(Peer& peer, size_t len);
   void send_frame(Peer& peer, Session& session, const PathTable& paths, size_t len);
-  bool seal_packets(Peer& peer, Session& session, const PathTable& paths);
-  bool seal(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len, uint64_t counter);
+  void send_packets(Peer& peer, Session& session, const PathTable& paths);
+  void send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len, uint64_t counter);
+  bool worth_a_task(const PathTable& paths) const;
+  void send_as_task(Peer& peer, Session& session, const Path& path, uint64_t counter);
+  void next_task();
+  void finish_tasks();
   void send_duplicate(Peer& peer, const Path& path, bool data);
   void stage(Peer& peer, size_t len);
   void flush_staged(Peer& peer);
@@ -43,13 +51,16 @@ class Sender {
   Session* usable_session(const Peer& peer) const;
   static const PathTable* usable_paths(const Peer& peer);
 
-  uint8_t* frame() { return memory_.data() + FRAME_OFFSET - sizeof(VnetHeader); }
-  uint8_t* packet() { return memory_.data() + FRAME_OFFSET; }
+  uint8_t* frame() { return task_->memory.data() + SealTask::FRAME_OFFSET - sizeof(VnetHeader); }
+  uint8_t* packet() { return task_->memory.data() + SealTask::FRAME_OFFSET; }
 
   DeviceState& state_;
-  PageBuffer memory_;
+  Workers& workers_;
+  /** One for the frame at hand, and with workers as many more as may be under way. */
+  std::vector<std::unique_ptr<SealTask>> tasks_;
+  size_t task_index_ = 0;
+  SealTask* task_;
   SendGroups groups_;
-  Splitter splitter_;
   Staging staging_;
   /** In redundant mode, the sealed message for the second path: sending the first may reuse its room. */
   std::vector<uint8_t> duplicate_;

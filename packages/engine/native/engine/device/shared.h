@@ -20,7 +20,7 @@
 
 namespace asterism {
 
-/** Readers of `Epochs`, and lanes of `AeadKey`. */
+/** Readers of `Epochs`, and lanes of `AeadKey`; further lanes belong to `Workers`. */
 constexpr unsigned SEND_READER = 0;
 constexpr unsigned RECEIVE_READER = 1;
 

@@ -25,7 +25,7 @@ bool add(int poll_fd, int fd, uint64_t tag) {
 }  // namespace
 
 DataThreads::DataThreads(DeviceState& state)
-    : state_(state), sender_(state), receiver_(state), receive_poll_(epoll_create1(EPOLL_CLOEXEC)) {}
+    : state_(state), sender_(state, workers_), receiver_(state, workers_), receive_poll_(epoll_create1(EPOLL_CLOEXEC)) {}
 
 bool DataThreads::prepare(bool single) {
   if (!single) send_poll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
@@ -35,14 +35,18 @@ bool DataThreads::prepare(bool single) {
          add(receive_poll_.get(), stop_event_.get(), STOP_READY);
 }
 
-bool DataThreads::start(unsigned threads) {
+bool DataThreads::start(unsigned threads, unsigned workers) {
   const bool single = threads == 1;
   if (!prepare(single)) return false;
   // Signals belong to the host program's threads: these inherit an all-blocked mask.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started;
+  bool started = workers_.start(workers);
+  if (!started) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return false;
+  }
   if (single) {
     started = spawn("ast-io", [](void* self) -> void* { return static_cast<DataThreads*>(self)->run_single(), nullptr; });
   } else {
@@ -69,6 +73,7 @@ void DataThreads::stop() {
   }
   for (unsigned i = 0; i < started_; i++) pthread_join(threads_[i], nullptr);
   started_ = 0;
+  workers_.stop();
 }
 
 bool DataThreads::watch(const Link& link) {
@@ -95,6 +100,8 @@ void DataThreads::run_send() {
     if (sender_.failed()) unwatch_tun(send_poll_.get());
     if (more) continue;
     state_.epochs.offline(SEND_READER);
+    // The step may have consumed the wake-up that came with the order to stop.
+    if (state_.stopping.load(std::memory_order_acquire)) break;
     epoll_wait(send_poll_.get(), events, EPOLL_BATCH, -1);
   }
   state_.epochs.offline(SEND_READER);

@@ -18,8 +18,8 @@ class DataThreads {
   explicit DataThreads(DeviceState& state);
   ~DataThreads() { stop(); }
 
-  /** `threads`: 1, or 2 for one per direction. False if the kernel refuses. */
-  bool start(unsigned threads);
+  /** `threads`: 1, or 2 for one per direction. `workers` help both. False if the kernel refuses. */
+  bool start(unsigned threads, unsigned workers);
   void stop();
 
   /** Registers the link's sockets with the receive loop. Control thread. */
@@ -36,6 +36,7 @@ class DataThreads {
   void handle_events(int count, const epoll_event* events, bool& send_ready);
 
   DeviceState& state_;
+  Workers workers_;
   Sender sender_;
   Receiver receiver_;
   UniqueFd send_poll_;

@@ -75,6 +75,12 @@ void Coalescer::commit(size_t len) {
   settle(parsed, aside, len, false);
 }
 
+void Coalescer::add(uint8_t* packet, size_t len) {
+  Parsed parsed = parse(packet, len);
+  if (parsed.joinable && !checksum_valid(packet, len, parsed)) parsed.joinable = false;
+  settle(parsed, packet, len, false);
+}
+
 /** Finds the packet its aggregate, opens one, or writes it. `in_slot`: it lies at the start of the free place_slot_. */
 void Coalescer::settle(const Parsed& parsed, uint8_t* packet, size_t len, bool in_slot) {
   const unsigned slot = parsed.flow ? find_flow(packet, parsed) : NONE;

@@ -38,6 +38,8 @@ class Coalescer {
   void commit(size_t len);
   /** Nothing is to be kept. */
   void abandon();
+  /** Takes a packet that lies elsewhere, with room for a VnetHeader before it; no place may be open. */
+  void add(uint8_t* packet, size_t len);
 
   /** Writes out everything that is open. */
   void flush();

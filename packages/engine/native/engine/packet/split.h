@@ -24,8 +24,11 @@ class Splitter {
 
   /** The number of packets that `next` gives. */
   size_t count() const { return count_; }
-  /** Length of every packet but the last. */
-  size_t packet_bytes() const { return header_len_ + segment_len_; }
+  /** Length of the packet that the call of `next` with this index gives. */
+  size_t packet_len(size_t index) const {
+    const bool last = index + 1 == count_;
+    return header_len_ + (last ? payload_len_ - (count_ - 1) * segment_len_ : segment_len_);
+  }
 
   /** The next packet; call it `count()` times. */
   Packet next();
