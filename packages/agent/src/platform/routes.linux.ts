@@ -82,14 +82,13 @@ async function forEachFamily(overlay: OverlayRoutes, run: (part: FamilyAddress) 
   const { ipv4, ipv6, ipv4Range, ipv6Range } = overlay;
   const parts: FamilyAddress[] = [];
   if (ipv4 !== null && ipv4Range !== null) parts.push({ family: "-4", address: ipv4, range: ipv4Range });
-  if (ipv6 !== null && ipv6Range !== null && isIpv6Enabled(overlay.interfaceName))
-    parts.push({ family: "-6", address: ipv6, range: ipv6Range });
+  if (ipv6 !== null && ipv6Range !== null) parts.push({ family: "-6", address: ipv6, range: ipv6Range });
   await Promise.all(parts.map(run));
 }
 
 /**
  * Refuses a network whose ranges overlap with what the host routes elsewhere.
- * The default route is no conflict, nor are routes of overlay interfaces in `ignoreInterfaces` or of other agents.
+ * The default route is no conflict, nor are routes over the interfaces of other agents on this host; those over this agent's own are.
  *
  * @throws AsterismError `range-conflict`
  */

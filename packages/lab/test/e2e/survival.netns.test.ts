@@ -52,6 +52,7 @@ describe("restarts and outages", () => {
         "ip -o link | cut -d: -f2 | cut -d@ -f1",
         "ip -4 route show table all",
         "ip -4 rule",
+        "ip -6 rule",
         "nft list ruleset",
       ];
       const outputs = await Promise.all(commands.map((command) => host.shell(command)));
