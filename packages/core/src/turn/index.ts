@@ -33,6 +33,17 @@ export {
   type ParsedChannelData,
   parseChannelData,
 } from "./channel-data.ts";
+export { TurnClient } from "./client.ts";
+export type {
+  TurnClientEvent,
+  TurnClientOptions,
+  TurnClientSnapshot,
+  TurnClientState,
+  TurnDropReason,
+  TurnFailure,
+  TurnPeerSnapshot,
+  TurnTimerReason,
+} from "./client-types.ts";
 export {
   type CheckedTurnUsername,
   checkTurnUsername,
