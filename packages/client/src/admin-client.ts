@@ -3,11 +3,13 @@ import {
   type AdminDevice,
   type AdminKey,
   type AdminNetwork,
+  type AdminRelay,
   type AdminToken,
   type AdminUser,
   type CreateKeyRequest,
   type CreateKeyResponse,
   type CreateNetworkRequest,
+  type CreateRelayRequest,
   type CreateTokenRequest,
   type CreateTokenResponse,
   type Parser,
@@ -16,6 +18,8 @@ import {
   parseAdminKeyList,
   parseAdminNetwork,
   parseAdminNetworkList,
+  parseAdminRelay,
+  parseAdminRelayList,
   parseAdminTokenList,
   parseAdminUser,
   parseAdminUserList,
@@ -115,6 +119,20 @@ export class AdminClient {
 
   async revokeToken(id: string): Promise<void> {
     await this.#call({ method: "DELETE", path: `/tokens/${segment(id)}` });
+  }
+
+  /** The relays of one network or of all, the server's own among them. */
+  async listRelays(network?: string): Promise<AdminRelay[]> {
+    return (await this.#read({ method: "GET", path: `/relays${inNetwork(network)}` }, parseAdminRelayList)).items;
+  }
+
+  addRelay(body: CreateRelayRequest): Promise<AdminRelay> {
+    return this.#read({ method: "POST", path: "/relays", body }, parseAdminRelay);
+  }
+
+  /** By id or by host. */
+  async removeRelay(relay: string, network?: string): Promise<void> {
+    await this.#call({ method: "DELETE", path: `/relays/${segment(relay)}${inNetwork(network)}` });
   }
 
   async #read<T>(call: JsonCall, parse: Parser<T>): Promise<T> {

@@ -1,5 +1,8 @@
 import type { RandomBytes } from "@asterism/core/random";
 import type { Logger } from "pino";
+import type { ServerMetrics } from "./metrics/server-metrics.ts";
+import type { OwnRelay } from "./relays/own-relay.ts";
+import type { RelayHosts } from "./relays/relay-hosts.ts";
 import type { Database } from "./store/sqlite.ts";
 
 /** Who this server is towards its agents. */
@@ -20,4 +23,8 @@ export interface ServerContext {
   /** Milliseconds since 1970. */
   readonly wallNow: () => number;
   readonly log: Logger;
+  /** The relay that runs together with this server, if one does. */
+  readonly ownRelay: OwnRelay | null;
+  readonly relayHosts: RelayHosts;
+  readonly metrics: ServerMetrics;
 }

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 const ID_CHARACTERS = 20;
 
-export type IdKind = "net" | "node" | "key" | "user" | "token";
+export type IdKind = "net" | "node" | "key" | "user" | "token" | "relay";
 
 /** A new identifier: 100 random bits behind the kind, e.g. `node-k3v…`. */
 export function createId(kind: IdKind): string {

@@ -59,19 +59,19 @@ function firstAddress(): string | undefined {
 }
 
 /** Says in plain words why a server can't listen. */
-export function listenError(address: ListenAddress, cause: NodeJS.ErrnoException): AsterismError {
+export function listenError(address: ListenAddress, cause: NodeJS.ErrnoException, option = "--listen"): AsterismError {
   const where = `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
   if (cause.code === "EADDRINUSE") {
     return new AsterismError(
       "address-in-use",
-      `${where} is taken by another program. Stop that, or choose another port: --listen HOST:PORT`,
+      `${where} is taken by another program. Stop that, or choose another port: ${option} HOST:PORT`,
       { cause, details: { address: where } },
     );
   }
   if (cause.code === "EACCES" || cause.code === "EPERM") {
     return new AsterismError(
       "permission-denied",
-      `Not allowed to listen on ${where}. Ports below 1024 need root (or CAP_NET_BIND_SERVICE); or choose a higher one: --listen 0.0.0.0:8443`,
+      `Not allowed to listen on ${where}. Ports below 1024 need root (or CAP_NET_BIND_SERVICE); or choose a higher one: ${option} 0.0.0.0:8443`,
       { cause, details: { address: where } },
     );
   }

@@ -9,12 +9,13 @@ import { AsterismError } from "@asterism/core/errors";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import { loadOrCreateCertificate } from "./certificate.ts";
-import type { ServerContext } from "./context.ts";
+import type { ServerContext, ServerIdentity } from "./context.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import type { BucketLimits } from "./domain/token-bucket.ts";
 import { keepHouse, startHousekeeping } from "./housekeeping.ts";
-import { createAdminApp, createPublicApp } from "./http/app.ts";
+import { createAdminApp, createMetricsApp, createPublicApp } from "./http/app.ts";
 import { acceptControlStreams, type ControlUpgrades } from "./http/control-upgrade.ts";
+import { separateTurnConnections, type TurnConnections } from "./http/turn-connections.ts";
 import {
   DEFAULT_LISTEN,
   guessPublicUrl,
@@ -25,7 +26,12 @@ import {
   parsePublicUrl,
   urlHost,
 } from "./listen.ts";
+import { addNetworkGauges } from "./metrics/network-gauges.ts";
+import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { ensureDefaults } from "./operations/networks.ts";
+import type { OwnRelay } from "./relays/own-relay.ts";
+import { RelayHosts, type ResolveHost } from "./relays/relay-hosts.ts";
+import { keepRelays, startRelayUpkeep } from "./relays/relay-upkeep.ts";
 import { setLastSeen } from "./store/nodes.ts";
 import { type Database, openSqlite } from "./store/sqlite.ts";
 import { StreamHub } from "./streams/hub.ts";
@@ -42,11 +48,17 @@ export interface ServerOptions {
   readonly publicUrl?: string;
   /** Not supported yet: refused if given. */
   readonly relay?: string;
+  /** `HOST:PORT` at which Prometheus metrics are served over HTTP, to anybody who asks; nowhere if left out. */
+  readonly metrics?: string;
+  /** The relay that runs together with this server. */
+  readonly ownRelay?: OwnRelay | null;
   /** Not supported yet: refused if given. */
   readonly database?: string;
   readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error" | "silent";
   /** Milliseconds since 1970; the system's clock unless a test brings its own. */
   readonly wallNow?: () => number;
+  /** Addresses of a name; the system's resolver unless a test brings its own. */
+  readonly resolveHost?: ResolveHost;
   readonly streamLimits?: Partial<StreamLimits>;
   readonly joinLimits?: BucketLimits;
 }
@@ -58,6 +70,8 @@ export interface RunningServer {
   readonly fingerprint: Uint8Array;
   readonly port: number;
   readonly adminSocketPath: string;
+  /** Port of the metrics, null if they are not served. */
+  readonly metricsPort: number | null;
   /** Runs the regular clearing away at once; it runs by itself every 15 s. */
   keepHouse(): Promise<void>;
   /** Ends all streams, writes everything down and frees the data folder. */
@@ -98,40 +112,72 @@ interface StartUp {
 }
 
 async function startOnDatabase(startUp: StartUp): Promise<RunningServer> {
-  const { options, listen, publicUrl, folder, db, log } = startUp;
+  const { options, listen, publicUrl, folder } = startUp;
   const wallNow = options.wallNow ?? Date.now;
   const certificateHost = urlHost(publicUrl ?? guessPublicUrl(listen.host, listen.port));
   const certificate = await loadOrCreateCertificate(folder.path, certificateHost, wallNow());
   // The port, and with it the URL, is known once the server listens; nothing reads it before.
   const identity = { url: publicUrl ?? "", fingerprint: certificate.fingerprint, startedAt: wallNow() };
-  const random = (sizeBytes: number): Uint8Array => new Uint8Array(randomBytes(sizeBytes));
-  const context: ServerContext = { db, identity, random, wallNow, log };
+  const context = createContext(startUp, identity, wallNow);
   await ensureDefaults(context, DEFAULT_IPV4_RANGE);
   const hub = new StreamHub(context);
+  addNetworkGauges(context, hub);
   const app = createPublicApp(context, hub, certificate, options.joinLimits);
+  const takeTurn = context.ownRelay?.acceptTls ?? null;
+  const turn = takeTurn === null ? null : separateTurnConnections(app.server, takeTurn);
   const upgrades = acceptControlStreams(app.server, context, hub, {
     ...DEFAULT_STREAM_LIMITS,
     ...options.streamLimits,
   });
   const admin = createAdminApp(context, hub);
+  const metrics = options.metrics === undefined ? null : createMetricsApp(context);
   let port: number;
+  let metricsPort: number | null = null;
   try {
+    if (metrics !== null) metricsPort = await listenMetrics(metrics, parseListen(options.metrics ?? ""));
     port = await listenPublic(app, listen);
     identity.url = publicUrl ?? guessPublicUrl(listen.host, port);
     await listenAdmin(admin, folder.adminSocketPath);
   } catch (error) {
-    await Promise.allSettled([app.close(), admin.close()]);
+    await Promise.allSettled([app.close(), admin.close(), metrics?.close()]);
     throw error;
   }
-  log.info({ url: identity.url, fingerprint: formatFingerprint(identity.fingerprint), port }, "server ready");
-  const parts: ServerParts = { app, admin, upgrades, hub, stopHousekeeping: startHousekeeping(context, hub) };
+  const upkeep = [startHousekeeping(context, hub), startRelayUpkeep(context, hub)];
+  return runningServer({ app, admin, metrics, turn, upgrades, hub, upkeep }, context, folder, { port, metricsPort });
+}
+
+function createContext(startUp: StartUp, identity: ServerIdentity, wallNow: () => number): ServerContext {
+  const { options, db, log } = startUp;
+  return {
+    db,
+    identity,
+    random: (sizeBytes) => new Uint8Array(randomBytes(sizeBytes)),
+    wallNow,
+    log,
+    ownRelay: options.ownRelay ?? null,
+    relayHosts: new RelayHosts(wallNow, log, options.resolveHost),
+    metrics: createServerMetrics(),
+  };
+}
+
+function runningServer(
+  parts: ServerParts,
+  context: ServerContext,
+  folder: DataFolder,
+  ports: Pick<RunningServer, "port" | "metricsPort">,
+): RunningServer {
+  const { url, fingerprint } = context.identity;
+  context.log.info({ url, fingerprint: formatFingerprint(fingerprint), port: ports.port }, "server ready");
   let closing: Promise<void> | undefined;
   return {
-    url: identity.url,
-    fingerprint: identity.fingerprint,
-    port,
+    url,
+    fingerprint,
+    ...ports,
     adminSocketPath: folder.adminSocketPath,
-    keepHouse: () => keepHouse(context, hub),
+    keepHouse: async () => {
+      await keepHouse(context, parts.hub);
+      await keepRelays(context, parts.hub);
+    },
     close: () => {
       closing ??= shutDown(parts, context, folder);
       return closing;
@@ -171,6 +217,16 @@ async function listenPublic(app: FastifyInstance<HttpsServer>, address: ListenAd
   return (app.server.address() as AddressInfo).port;
 }
 
+async function listenMetrics(app: FastifyInstance<HttpServer>, address: ListenAddress): Promise<number> {
+  try {
+    await app.listen({ host: address.host, port: address.port });
+  } catch (cause) {
+    throw listenError(address, cause as NodeJS.ErrnoException, "--metrics");
+  }
+  // SAFETY: a server that listens on a port has an address with a port.
+  return (app.server.address() as AddressInfo).port;
+}
+
 async function listenAdmin(admin: FastifyInstance<HttpServer>, path: string): Promise<void> {
   // What is left of a server that was killed; the folder's lock says that nobody else uses it.
   await rm(path, { force: true });
@@ -181,18 +237,22 @@ async function listenAdmin(admin: FastifyInstance<HttpServer>, path: string): Pr
 interface ServerParts {
   readonly app: FastifyInstance<HttpsServer>;
   readonly admin: FastifyInstance<HttpServer>;
+  readonly metrics: FastifyInstance<HttpServer> | null;
+  readonly turn: TurnConnections | null;
   readonly upgrades: ControlUpgrades;
   readonly hub: StreamHub;
-  readonly stopHousekeeping: () => Promise<void>;
+  /** Stop what runs by the clock. */
+  readonly upkeep: readonly (() => Promise<void>)[];
 }
 
 async function shutDown(parts: ServerParts, context: ServerContext, folder: DataFolder): Promise<void> {
-  const { app, admin, upgrades, hub } = parts;
-  await parts.stopHousekeeping();
+  const { app, admin, metrics, turn, upgrades, hub, upkeep } = parts;
+  await Promise.all(upkeep.map((stop) => stop()));
   await setLastSeen(context.db, hub.allOnline(), context.wallNow());
   upgrades.close();
   hub.shutdown(RESTART_SPREAD_MS);
-  await Promise.all([app.close(), admin.close()]);
+  turn?.close();
+  await Promise.all([app.close(), admin.close(), metrics?.close()]);
   await upgrades.closed;
   await context.db.destroy();
   await rm(folder.adminSocketPath, { force: true });

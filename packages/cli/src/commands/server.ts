@@ -7,6 +7,7 @@ interface ServerCommandOptions {
   readonly listen?: string;
   readonly publicUrl?: string;
   readonly relay?: string;
+  readonly metrics?: string;
   readonly database?: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
 }
@@ -28,6 +29,11 @@ export function createServerCommand(): Command {
       ),
     )
     .addOption(new Option("--relay <host:port>", "not supported in this version").env("ASTERISM_RELAY"))
+    .addOption(
+      new Option("--metrics <host:port>", "serve Prometheus metrics over HTTP there (default: nowhere)").env(
+        "ASTERISM_METRICS",
+      ),
+    )
     .addOption(new Option("--database <url>", "not supported in this version").env("ASTERISM_DATABASE"))
     .addOption(
       new Option("--log-level <level>", "how much to log on standard error")

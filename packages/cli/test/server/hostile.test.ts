@@ -299,7 +299,9 @@ describe("slow readers", () => {
     const { reader, slowJoined } = await clogged(["slow-3", "busy-of-3"]);
     // 20 bytes of answer each: 4 MB, more than may wait.
     for (let index = 0; index < 200_000; index++) reader.socket.send({ type: "ping" });
-    await expect.poll(async () => (await slowTest.admin.getDevice(slowJoined.nodeId)).online).toBe(false);
+    await expect
+      .poll(async () => (await slowTest.admin.getDevice(slowJoined.nodeId)).online, { timeout: 4000 })
+      .toBe(false);
     reader.socket.resume();
     expect((await reader.closed).code).toBe(1006);
   });

@@ -5,6 +5,8 @@
 export type Change =
   /** Members of the network see another map. */
   | { readonly kind: "map"; readonly networkId: string; readonly version: number }
+  /** Members of the network have other relays. */
+  | { readonly kind: "relays"; readonly networkId: string }
   /** The node is a member no more: its stream ends. */
   | { readonly kind: "removed"; readonly networkId: string; readonly nodeId: string; readonly reason: string };
 

@@ -4,6 +4,7 @@ import {
   MAX_LIST_ITEMS,
   parseCreateKeyRequest,
   parseCreateNetworkRequest,
+  parseCreateRelayRequest,
   parseCreateTokenRequest,
   parseCreateUserRequest,
   parseRenameDeviceRequest,
@@ -32,6 +33,7 @@ import {
   removeUser,
   requireNetwork,
 } from "../operations/networks.ts";
+import { addRelay, listAdminRelays, removeRelay } from "../operations/relays.ts";
 import { listKeys, listTokens } from "../store/credentials.ts";
 import { listNetworks, listUsers } from "../store/networks.ts";
 import { listMembers } from "../store/nodes.ts";
@@ -58,6 +60,7 @@ export function addAdminRoutes(app: FastifyInstance, options: AdminRoutesOptions
     addKeyRoutes(scope, options);
     addDeviceRoutes(scope, options);
     addTokenRoutes(scope, options);
+    addRelayRoutes(scope, options);
     done();
   });
 }
@@ -168,6 +171,24 @@ function addTokenRoutes(app: FastifyInstance, { context }: AdminRoutesOptions): 
   });
   app.delete<{ Params: Params }>(`${ADMIN_PATH}/tokens/:token`, async (request, reply) => {
     await revokeToken(context, param(request, "token"));
+    return reply.code(204).send();
+  });
+}
+
+function addRelayRoutes(app: FastifyInstance, { context, hub }: AdminRoutesOptions): void {
+  app.get(`${ADMIN_PATH}/relays`, async (request) =>
+    list(await listAdminRelays(context, await networkFilter(context, request))),
+  );
+  app.post(`${ADMIN_PATH}/relays`, async (request, reply) => {
+    const outcome = await addRelay(context, unwrap(parseCreateRelayRequest(request.body)));
+    hub.publish(outcome.changes);
+    reply.code(201);
+    return outcome.value;
+  });
+  app.delete<{ Params: Params }>(`${ADMIN_PATH}/relays/:relay`, async (request, reply) => {
+    const networkId = await networkFilter(context, request);
+    const outcome = await removeRelay(context, param(request, "relay"), networkId);
+    hub.publish(outcome.changes);
     return reply.code(204).send();
   });
 }

@@ -9,6 +9,7 @@ import type { StreamHub } from "../streams/hub.ts";
 import { addAdminRoutes } from "./admin-routes.ts";
 import { addJoinRoutes } from "./join-routes.ts";
 import { createErrorHandler, sendProblem } from "./problem-answer.ts";
+import { TURN_ALPN } from "./turn-connections.ts";
 import { addWelcomePage } from "./welcome-page.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -35,7 +36,7 @@ export function createPublicApp(
     https: {
       key: certificate.keyPem,
       cert: certificate.certificatePem,
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: context.ownRelay?.acceptTls == null ? ["http/1.1"] : ["http/1.1", TURN_ALPN],
       handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS,
     },
   });
@@ -56,7 +57,24 @@ export function createAdminApp(context: ServerContext, hub: StreamHub): FastifyI
   const app = fastify(LIMITS);
   finishApp(app, context);
   addAdminRoutes(app, { context, hub, access: "socket" });
+  addMetricsRoute(app, context);
   return app;
+}
+
+/** What a Prometheus server reaches, over HTTP. */
+export function createMetricsApp(context: ServerContext): FastifyInstance<HttpServer> {
+  const app = fastify(LIMITS);
+  finishApp(app, context);
+  addMetricsRoute(app, context);
+  return app;
+}
+
+/** Prometheus' text format. */
+function addMetricsRoute(app: FastifyInstance, { metrics: { registry } }: ServerContext): void {
+  app.get("/metrics", async (_request, reply) => {
+    const text = await registry.metrics();
+    return reply.header("cache-control", "no-store").type(registry.contentType).send(text);
+  });
 }
 
 function finishApp(app: FastifyInstance, context: ServerContext): void {

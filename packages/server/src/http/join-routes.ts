@@ -47,7 +47,7 @@ export function addJoinRoutes(
   );
   app.post(JOIN_PATH, (request) =>
     limited(request, async () => {
-      const outcome = await join(context, unwrap(parseJoinRequest(request.body)));
+      const outcome = await counted(context, () => join(context, unwrap(parseJoinRequest(request.body))));
       hub.publish(outcome.changes);
       context.log.info({ nodeId: outcome.value.nodeId, networkId: outcome.value.network.id }, "device joined");
       return outcome.value;
@@ -60,4 +60,15 @@ export function addJoinRoutes(
       await reply.code(204).send();
     }),
   );
+}
+
+async function counted<T>({ metrics }: ServerContext, operation: () => Promise<T>): Promise<T> {
+  try {
+    const value = await operation();
+    metrics.joins.inc({ result: "joined" });
+    return value;
+  } catch (error) {
+    metrics.joins.inc({ result: isAsterismError(error) ? error.code : "internal" });
+    throw error;
+  }
 }

@@ -27,8 +27,8 @@ export function renderWelcomePage(identity: ServerIdentity): string {
 <title>Asterism server</title><style>${STYLE}</style></head><body><main>
 <header>${STARS}<div><h1>Asterism</h1><p class="dim">The server of a private peer-to-peer network.</p></div></header>
 <section><h2>What this is</h2>
-<p>This server introduces machines to each other. Their traffic goes straight between them, encrypted with WireGuard;
-it never passes through here, and nobody here could read it.</p></section>
+<p>This server introduces machines to each other. Their traffic goes straight between them, encrypted with WireGuard.
+Where there is no straight way it takes a relay, which may run here; nobody on the way could read it.</p></section>
 <section><h2>Join a machine</h2><ol>
 <li>Ask whoever runs this server for a join key. On the server itself they make one with
 <pre><code>asterism admin key create</code></pre></li>

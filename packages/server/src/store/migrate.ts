@@ -2,11 +2,13 @@ import { AsterismError } from "@asterism/core/errors";
 import type { Kysely } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { initial } from "./migrations/20261121t000000-initial.ts";
+import { relays } from "./migrations/20261121t120000-relays.ts";
 import type { Tables } from "./tables.ts";
 
 /** All migrations, oldest first. Append only: a migration that was released is never changed. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "20261121t000000-initial": initial,
+  "20261121t120000-relays": relays,
 };
 
 /** Brings the tables to this version's form. A database of a newer version is refused, not touched. */

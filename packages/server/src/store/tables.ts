@@ -98,6 +98,21 @@ export interface TokensTable {
   last_used_at: number | null;
 }
 
+/** Relays that an administrator added to a network; either `secret`, or `username` and `password`. */
+export interface RelaysTable {
+  id: Fixed<string>;
+  network_id: Fixed<string>;
+  /** Lower-case name or numeric address. */
+  host: Fixed<string>;
+  udp_port: Fixed<number | null>;
+  tcp_port: Fixed<number | null>;
+  tls_port: Fixed<number | null>;
+  secret: Fixed<string | null>;
+  username: Fixed<string | null>;
+  password: Fixed<string | null>;
+  created_at: Fixed<number>;
+}
+
 export interface Tables {
   users: UsersTable;
   networks: NetworksTable;
@@ -106,6 +121,7 @@ export interface Tables {
   released_addresses: ReleasedAddressesTable;
   changes: ChangesTable;
   tokens: TokensTable;
+  relays: RelaysTable;
 }
 
 export type UserRow = Selectable<UsersTable>;
@@ -114,6 +130,7 @@ export type JoinKeyRow = Selectable<JoinKeysTable>;
 export type NodeRow = Selectable<NodesTable>;
 export type NewNodeRow = Insertable<NodesTable>;
 export type TokenRow = Selectable<TokensTable>;
+export type RelayRow = Selectable<RelaysTable>;
 
 /** A node with what its name is made of. */
 export type MemberRow = NodeRow & { readonly user_name: string; readonly network_name: string };

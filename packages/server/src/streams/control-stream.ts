@@ -11,6 +11,7 @@ import {
   PROTOCOL_VERSION,
   parseAgentMessage,
   parseJson,
+  type ReportMessage,
   type ServerMessage,
 } from "@asterism/core/control";
 import { AsterismError, isAsterismError, unwrap } from "@asterism/core/errors";
@@ -18,11 +19,14 @@ import type { RawData, WebSocket } from "ws";
 import type { ServerContext } from "../context.ts";
 import { TokenBucket } from "../domain/token-bucket.ts";
 import { ed25519Verify } from "../ed25519.ts";
+import { countReport } from "../metrics/count-report.ts";
 import { removeNode, renameNode, replaceRecord } from "../operations/devices.ts";
 import { deltaFor, type MapPosition, readMap } from "../operations/network-map.ts";
 import { findMember } from "../store/nodes.ts";
 import type { StreamHub } from "./hub.ts";
 import type { StreamLimits } from "./limits.ts";
+import { type Caller, type CallFailure, passCall } from "./pass-call.ts";
+import { RelayUpdates } from "./relay-updates.ts";
 
 export interface StreamOptions {
   readonly context: ServerContext;
@@ -41,7 +45,7 @@ type AgentRequest = Extract<AgentMessage, { requestId: number }>;
 
 type StreamState =
   | { readonly kind: "greeting"; readonly nonce: string }
-  | { readonly kind: "member"; readonly nodeId: string; readonly networkId: string }
+  | { readonly kind: "member"; readonly nodeId: string; readonly networkId: string; readonly relays: RelayUpdates }
   | { readonly kind: "ended" };
 
 const CLOSE_GRACE_MS = 2000;
@@ -74,6 +78,7 @@ export class ControlStream {
   readonly #messages: TokenBucket;
   readonly #calls: TokenBucket;
   readonly #requests: TokenBucket;
+  readonly #reportedPairs: TokenBucket;
 
   constructor(socket: WebSocket, options: StreamOptions) {
     const now = performance.now();
@@ -84,6 +89,7 @@ export class ControlStream {
     this.#messages = new TokenBucket(limits.messages, now);
     this.#calls = new TokenBucket(limits.calls, now);
     this.#requests = new TokenBucket(limits.requests, now);
+    this.#reportedPairs = new TokenBucket(limits.reportedPairs, now);
     const nonce = encodeBase64(randomBytes(32));
     this.#state = { kind: "greeting", nonce };
     socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
@@ -99,6 +105,7 @@ export class ControlStream {
   /** Ends the stream; the agent learns why. */
   end(reason: EndReason, message: string): void {
     if (this.#state.kind === "ended") return;
+    this.#options.context.metrics.streamsEnded.inc({ reason });
     const code = reason === "invalid" || reason === "overloaded" ? undefined : reason;
     const fallback = reason === "invalid" ? "invalid-input" : "rate-limited";
     this.#send({ type: "error", code: code ?? fallback, message: message.slice(0, 1000), requestId: null });
@@ -131,6 +138,11 @@ export class ControlStream {
     if (this.#state.kind !== "member" || this.#position === undefined) return;
     if (this.#isBehind()) this.#presenceOwed = true;
     else this.#send({ type: "presence", full: false, online: [...online], offline: [...offline] });
+  }
+
+  /** Sends the network's relays if the agent does not have them, or its credentials are half used up. */
+  updateRelays(): void {
+    if (this.#state.kind === "member") this.#state.relays.update().catch((error: unknown) => this.#fail(error));
   }
 
   /** Whether the agent knows its peers, so that calls mean something to it. */
@@ -172,13 +184,14 @@ export class ControlStream {
   }
 
   #dispatch(message: AgentMessage, now: number): void {
+    this.#options.context.metrics.messagesReceived.inc({ type: message.type });
     if (message.type === "ping") {
       this.#send({ type: "pong" });
       return;
     }
     if (message.type === "pong") return;
     if (this.#pendingCount === 0 && message.type === "call" && this.#state.kind === "member") {
-      this.#passCall(message, this.#state.networkId, this.#state.nodeId, now);
+      this.#passCall(message, this.#state, now);
       return;
     }
     if (this.#pendingCount >= this.#options.limits.maxPendingMessages) {
@@ -202,8 +215,9 @@ export class ControlStream {
       return await this.#authenticate(message, state.nonce);
     }
     if (state.kind !== "member") return this.end("not-authorised", "The first message must be authenticate.");
-    if (message.type === "call") return this.#passCall(message, state.networkId, state.nodeId, performance.now());
-    if (message.type === "ping" || message.type === "pong" || message.type === "report") return;
+    if (message.type === "call") return this.#passCall(message, state, performance.now());
+    if (message.type === "report") return this.#takeReport(message, state);
+    if (message.type === "ping" || message.type === "pong") return;
     await this.#carryOut(message, state.nodeId);
   }
 
@@ -220,12 +234,25 @@ export class ControlStream {
     }
     // The agent may have gone while its node was looked up.
     if (this.#state.kind !== "greeting") return;
-    this.#state = { kind: "member", nodeId: node.id, networkId: node.network_id };
+    const relays = this.#createRelayUpdates(node.id, node.network_id);
+    this.#state = { kind: "member", nodeId: node.id, networkId: node.network_id, relays };
     this.#options.onAuthenticated();
     hub.add(this, node.id, node.network_id);
     this.#send({ type: "authenticated", protocol, observedAddress: remoteAddress });
     context.log.info({ nodeId: node.id, networkId: node.network_id }, "agent connected");
+    await relays.update();
     await this.#sendFirstMap(message.resume);
+  }
+
+  #createRelayUpdates(nodeId: string, networkId: string): RelayUpdates {
+    const { context, hub } = this.#options;
+    return new RelayUpdates({
+      nodeId,
+      read: () => hub.relaysOf(networkId),
+      send: (message) => this.#send(message),
+      isBehind: () => this.#isBehind(),
+      wallNow: context.wallNow,
+    });
   }
 
   async #sendFirstMap(resume: MapPosition | null): Promise<void> {
@@ -270,23 +297,25 @@ export class ControlStream {
     this.#send({ type: "presence", full: true, online: this.#options.hub.online(state.networkId), offline: [] });
   }
 
-  #passCall(message: OutgoingCallMessage, networkId: string, from: string, now: number): void {
-    const { to } = message;
-    if (!this.#calls.take(now)) {
-      this.#send({ type: "call-failed", to, reason: "rate-limited" });
+  #passCall(message: OutgoingCallMessage, caller: Caller, now: number): void {
+    const { context, hub } = this.#options;
+    const finish = (failure: CallFailure | undefined): void => {
+      context.metrics.calls.inc({ result: failure ?? "forwarded" });
+      if (failure !== undefined) this.#send({ type: "call-failed", to: message.to, reason: failure });
+    };
+    const passed = this.#calls.take(now) ? passCall(context, hub, caller, message) : "rate-limited";
+    if (passed instanceof Promise) passed.then(finish).catch((error: unknown) => this.#fail(error));
+    else finish(passed);
+  }
+
+  #takeReport(report: ReportMessage, { nodeId, networkId }: Caller): void {
+    const { context, hub } = this.#options;
+    const count = report.pairs.length;
+    if (!this.#reportedPairs.take(performance.now(), count)) {
+      context.metrics.reportedPairs.inc({ result: "rate-limited" }, count);
       return;
     }
-    const callee = this.#options.hub.findCallee(networkId, to);
-    if (callee !== undefined) {
-      if (!callee.deliverCall(from, message.sealed)) this.#send({ type: "call-failed", to, reason: "rate-limited" });
-      return;
-    }
-    findMember(this.#options.context.db, to)
-      .then((node) => {
-        const reason = node?.network_id === networkId ? "offline" : "unknown";
-        this.#send({ type: "call-failed", to, reason });
-      })
-      .catch((error: unknown) => this.#fail(error));
+    countReport(context.metrics, report, (peer) => peer !== nodeId && hub.isOnline(networkId, peer));
   }
 
   async #carryOut(message: AgentRequest, nodeId: string): Promise<void> {
@@ -319,6 +348,7 @@ export class ControlStream {
   #send(message: ServerMessage): void {
     if (this.#state.kind === "ended" || this.#socket.readyState !== this.#socket.OPEN) return;
     const text = JSON.stringify(message);
+    this.#options.context.metrics.messagesSent.inc({ type: message.type });
     if (message.type === "map") this.#mapCharacters = text.length;
     // A map may be large; what comes on top of it is bounded, so whoever never reads is let go.
     else if (this.#socket.bufferedAmount > this.#mapCharacters + this.#options.limits.maxBacklogBytes) {

@@ -1,8 +1,10 @@
 import type { ServerContext } from "../context.ts";
 import type { Change } from "../domain/change.ts";
 import { type MapDifference, type MapPosition, readDifference } from "../operations/network-map.ts";
+import { readNetworkRelays } from "../operations/relays.ts";
 import { setLastSeen } from "../store/nodes.ts";
 import type { ControlStream } from "./control-stream.ts";
+import type { RelaysOfNetwork } from "./relay-updates.ts";
 
 /** Presence changes of one network are told together, this long after the first of them. */
 const PRESENCE_DELAY_MS = 20;
@@ -14,6 +16,7 @@ interface NetworkStreams {
   presenceTimer: NodeJS.Timeout | undefined;
   /** Differences up to the newest version that streams asked for, by the version they start from. */
   readonly differences: Map<string, Promise<MapDifference | undefined>>; // bounded: MAX_CACHED_DIFFERENCES
+  relays: Promise<RelaysOfNetwork> | undefined;
 }
 
 const MAX_CACHED_DIFFERENCES = 64;
@@ -59,6 +62,10 @@ export class StreamHub {
     return stream?.hasMap === true ? stream : undefined;
   }
 
+  onlineCount(networkId: string): number {
+    return this.#networks.get(networkId)?.streams.size ?? 0;
+  }
+
   online(networkId: string): string[] {
     return [...(this.#networks.get(networkId)?.streams.keys() ?? [])];
   }
@@ -75,6 +82,9 @@ export class StreamHub {
       if (network === undefined) continue;
       if (change.kind === "removed") {
         network.streams.get(change.nodeId)?.end("device-removed", change.reason);
+      } else if (change.kind === "relays") {
+        network.relays = undefined;
+        for (const stream of network.streams.values()) stream.updateRelays();
       } else {
         network.differences.clear();
         for (const stream of network.streams.values()) stream.synchronise();
@@ -96,6 +106,29 @@ export class StreamHub {
     return difference;
   }
 
+  /** The relays of a network; read once for all its streams. */
+  relaysOf(networkId: string): Promise<RelaysOfNetwork> {
+    const network = this.#network(networkId);
+    if (network.relays !== undefined) return network.relays;
+    const reading = readNetworkRelays(this.#context, networkId).then((relays) => ({
+      relays,
+      content: JSON.stringify(relays),
+    }));
+    network.relays = reading;
+    reading.catch(() => {
+      if (network.relays === reading) network.relays = undefined;
+    });
+    return reading;
+  }
+
+  /** Lets every stream look whether its agent needs to hear of relays; `readAgain`: their addresses may have changed. */
+  updateRelays(readAgain: boolean): void {
+    for (const network of this.#networks.values()) {
+      if (readAgain) network.relays = undefined;
+      for (const stream of network.streams.values()) stream.updateRelays();
+    }
+  }
+
   /** Ends all streams, telling agents to come back after a time that differs from one to the next. */
   shutdown(spreadMs: number): void {
     for (const network of this.#networks.values()) {
@@ -113,6 +146,7 @@ export class StreamHub {
       wentOffline: new Set(),
       presenceTimer: undefined,
       differences: new Map(),
+      relays: undefined,
     };
     this.#networks.set(networkId, network);
     return network;

@@ -12,6 +12,8 @@ export interface StreamLimits {
   readonly calls: BucketLimits;
   /** Requests (record, rename, leave) of one stream. Beyond: `rate-limited`. */
   readonly requests: BucketLimits;
+  /** Reported pairs of one stream. Beyond: not counted. */
+  readonly reportedPairs: BucketLimits;
   /** Messages of one stream that wait for their turn. Beyond: the stream is closed. */
   readonly maxPendingMessages: number;
   /** Bytes that wait for a slow reader before map and presence updates are held back and merged. */
@@ -32,6 +34,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   messages: { burst: 400, perSecond: 100 },
   calls: { burst: 200, perSecond: 50 },
   requests: { burst: 20, perSecond: 1 },
+  reportedPairs: { burst: 128, perSecond: 0.2 },
   maxPendingMessages: 64,
   holdBackBytes: 256 * 1024,
   maxCallBacklogBytes: 512 * 1024,
