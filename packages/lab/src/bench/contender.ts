@@ -1,5 +1,5 @@
 import type { Lab } from "../net/lab.ts";
-import type { Tunnel, Underlay } from "./scenario.ts";
+import type { Setting, Tunnel } from "./scenario.ts";
 
 export type Availability =
   | { readonly available: true; readonly version: string }
@@ -11,5 +11,5 @@ export interface Contender {
   /** Finds or fetches what it needs; called once. */
   prepare(): Promise<Availability>;
   /** Sets up a fresh tunnel between two fresh machines; the lab's end takes everything down. */
-  open(lab: Lab, underlay: Underlay): Promise<Tunnel>;
+  open(lab: Lab, setting: Setting): Promise<Tunnel>;
 }

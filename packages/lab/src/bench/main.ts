@@ -6,7 +6,7 @@ import { ASTERISM } from "./contenders/asterism.ts";
 import { RAW } from "./contenders/raw.ts";
 import { WIREGUARD_GO_NEWEST, WIREGUARD_GO_STABLE } from "./contenders/wireguard-go.ts";
 import { describeMachine } from "./machine.ts";
-import { buildReport, formatTable, type Report } from "./report.ts";
+import { buildReport, type Entrant, formatTable } from "./report.ts";
 import { runRounds } from "./run.ts";
 import { SCENARIOS } from "./scenarios/list.ts";
 
@@ -60,17 +60,18 @@ async function main(): Promise<number> {
   const wanted = CONTENDERS.filter(({ name }) => options.only?.includes(name) ?? true);
   if (wanted.length === 0 || scenarios.length === 0) throw new Error("no such contender or metric");
   const [present, contenders] = await prepare(wanted);
-  const rounds = await runRounds(present, scenarios, { ...options, log });
+  const { rounds, notes } = await runRounds(present, scenarios, { ...options, log });
   const { rounds: count, seconds } = options;
+  for (const [name, note] of Object.entries(notes)) contenders[name] = { ...contenders[name], note };
   const frame = { machine: describeMachine(), settings: { rounds: count, seconds }, contenders };
   const report = buildReport(frame, scenarios, rounds);
   console.log(options.json ? JSON.stringify(report) : formatTable(report));
   return contenders[ASTERISM.name]?.leftOut === undefined ? 0 : 1;
 }
 
-async function prepare(wanted: readonly Contender[]): Promise<[Contender[], Report["contenders"]]> {
+async function prepare(wanted: readonly Contender[]): Promise<[Contender[], Record<string, Entrant>]> {
   const present: Contender[] = [];
-  const contenders: Record<string, { version?: string; leftOut?: string }> = {};
+  const contenders: Record<string, Entrant> = {};
   for (const contender of wanted) {
     const found = await contender.prepare();
     if (found.available) present.push(contender);

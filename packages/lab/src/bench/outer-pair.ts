@@ -1,6 +1,6 @@
 import type { Host } from "../net/host.ts";
 import type { Lab } from "../net/lab.ts";
-import type { Underlay } from "./scenario.ts";
+import type { Setting } from "./scenario.ts";
 
 export interface OuterPair {
   readonly a: Host;
@@ -12,9 +12,9 @@ export interface OuterPair {
 }
 
 /** Two machines joined by one cable: the same for every contender. */
-export async function outerPair(lab: Lab, underlay: Underlay): Promise<OuterPair> {
+export async function outerPair(lab: Lab, setting: Setting): Promise<OuterPair> {
   const [a, b] = await Promise.all([lab.host("a"), lab.host("b")]);
-  const link = await lab.wire(a, b, { offloads: underlay.offloads });
+  const link = await lab.wire(a, b, { offloads: setting.offloads });
   const [outerA, outerB, ipv6A, ipv6B] = ["203.0.113.10", "203.0.113.11", "2001:db8::a", "2001:db8::b"];
   await Promise.all([
     a.ip([

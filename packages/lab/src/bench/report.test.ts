@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Machine } from "./machine.ts";
 import { buildReport, formatTable } from "./report.ts";
-import { PLAIN_UNDERLAY, type Scenario } from "./scenario.ts";
+import { PLAIN, type Scenario } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/list.ts";
 
 const MACHINE: Machine = {
@@ -17,7 +17,7 @@ const MACHINE: Machine = {
 
 const SCENARIO: Scenario = {
   metrics: { tcp1: { unit: "Gbit/s", better: "higher" }, pingP50: { unit: "µs", better: "lower" } },
-  underlay: PLAIN_UNDERLAY,
+  setting: PLAIN,
   measure: () => Promise.resolve({}),
 };
 

@@ -13,10 +13,17 @@ export interface Spread {
   readonly max: number;
 }
 
+export interface Entrant {
+  readonly version?: string;
+  readonly note?: string;
+  /** Why it was not measured. */
+  readonly leftOut?: string;
+}
+
 export interface Report {
   readonly machine: Machine;
   readonly settings: { readonly rounds: number; readonly seconds: number };
-  readonly contenders: Readonly<Record<string, { readonly version?: string; readonly leftOut?: string }>>;
+  readonly contenders: Readonly<Record<string, Entrant>>;
   readonly metrics: Readonly<Record<string, { readonly unit: string; readonly better: "higher" | "lower" }>>;
   readonly rounds: readonly Round[];
   /** Metric → contender → spread over the rounds. */
@@ -82,8 +89,8 @@ export function formatTable(report: Report): string {
     ...others.map((name) => formatSpread(report.ratioSpreads[metric]?.[name])),
   ]);
   const lines = [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
-  const notes = Object.entries(report.contenders).map(([name, { version, leftOut }]) =>
-    leftOut === undefined ? `${name}: ${version ?? ""}` : `${name}: left out: ${leftOut}`,
+  const notes = Object.entries(report.contenders).map(([name, { version, note, leftOut }]) =>
+    leftOut === undefined ? `${name}: ${[version, note].filter(Boolean).join(", ")}` : `${name}: left out: ${leftOut}`,
   );
   const { machine, settings } = report;
   return [

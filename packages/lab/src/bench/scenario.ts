@@ -12,14 +12,19 @@ export interface Tunnel {
   readonly ipv6B: string | undefined;
   /** Process groups of the data plane, one per end; empty when the kernel does it. */
   readonly processGroups: readonly number[];
+  /** What was found out about it, for the table: the cipher, say. */
+  readonly note?: string;
   /** Ends the data plane in its own way; the lab's end takes the rest down. */
   close(): Promise<void>;
 }
 
-/** The cable below the tunnel. */
-export interface Underlay {
+/** What a group of scenarios needs to be different from an ordinary run. */
+export interface Setting {
   readonly name: string;
+  /** Of the cable below the tunnel. */
   readonly offloads: OffloadOptions;
+  /** For contenders that have a choice; the others go on with the one they have. */
+  readonly cipher?: "chacha20-poly1305";
 }
 
 export type Metric = string;
@@ -28,16 +33,19 @@ export type Metric = string;
 export interface Scenario {
   /** What it writes, with the unit and which way is better. */
   readonly metrics: Readonly<Record<Metric, { readonly unit: string; readonly better: "higher" | "lower" }>>;
-  readonly underlay: Underlay;
+  readonly setting: Setting;
   /** Left out unless `--all`. */
   readonly extended?: boolean;
   measure(tunnel: Tunnel, seconds: number): Promise<Readonly<Record<Metric, number>>>;
 }
 
-export const PLAIN_UNDERLAY: Underlay = { name: "veth", offloads: {} };
+export const PLAIN: Setting = { name: "plain", offloads: {} };
+
+/** The cipher that every WireGuard speaks, where two agents would rather take AES. */
+export const CHACHA: Setting = { name: "ChaCha20-Poly1305", offloads: {}, cipher: "chacha20-poly1305" };
 
 /** Real networks carry single packets: nothing aggregates UDP between the two ends. */
-export const UNDERLAY_WITHOUT_SEGMENTATION: Underlay = {
+export const WITHOUT_UDP_SEGMENTATION: Setting = {
   name: "veth without UDP segmentation",
   offloads: { udpSegmentation: false },
 };

@@ -7,6 +7,7 @@ import { ASTERISM_COMMAND, whyProductCannotRun } from "../../product/asterism-co
 import { ServerProcess } from "../../product/server-process.ts";
 import type { Availability, Contender } from "../contender.ts";
 import { outerPair } from "../outer-pair.ts";
+import type { Setting } from "../scenario.ts";
 
 /** The product as users run it: a server that introduces two agents, which then talk straight to each other. */
 export const ASTERISM: Contender = {
@@ -18,19 +19,22 @@ export const ASTERISM: Contender = {
     if (version.code !== 0) return { available: false, reason: version.stderr.trim() };
     return { available: true, version: version.stdout.trim() };
   },
-  async open(lab, underlay) {
-    const { a, b } = await outerPair(lab, underlay);
+  async open(lab, setting) {
+    const { a, b } = await outerPair(lab, setting);
+    const args = setting.cipher === undefined ? [] : ["--cipher", setting.cipher];
     const serverHost = await lab.host("server");
     await Promise.all([controlLink(lab, serverHost, a, 1), controlLink(lab, serverHost, b, 2)]);
     const [server, agentA, agentB] = await Promise.all([
       ServerProcess.start(serverHost, { address: "192.0.2.1" }),
-      AgentProcess.start(a),
-      AgentProcess.start(b),
+      AgentProcess.start(a, { args }),
+      AgentProcess.start(b, { args }),
     ]);
     const key = await server.createKey({ reusable: true });
     await Promise.all([agentA.join(key), agentB.join(key)]);
     const [selfA, selfB] = await Promise.all([agentA.network(), agentB.network()]);
     await untilDirect(agentA, selfB.self.name);
+    const { aead } = await agentA.peer(selfB.self.name);
+    insistOnCipher(setting, aead);
     return {
       a,
       b,
@@ -39,6 +43,7 @@ export const ASTERISM: Contender = {
       ipv6A: selfA.self.ipv6 ?? undefined,
       ipv6B: selfB.self.ipv6 ?? undefined,
       processGroups: [agentA.process.pid, agentB.process.pid],
+      note: aead ?? "no session",
       close: async () => {
         await Promise.all([agentA.stop(), agentB.stop(), server.stop()]);
       },
@@ -60,6 +65,13 @@ async function controlLink(lab: Lab, server: Host, agent: Host, number: number):
       `route add 192.0.2.1/32 dev ${link.b.interfaceName}`,
     ]),
   ]);
+}
+
+/** A figure under the wrong name would be worse than none. */
+function insistOnCipher(setting: Setting, aead: string | null): void {
+  if (setting.cipher !== undefined && aead !== setting.cipher) {
+    throw new LabError(`asked for ${setting.cipher}, but the agents talk ${aead ?? "without a session"}`);
+  }
 }
 
 async function untilDirect(agent: AgentProcess, peer: string): Promise<void> {

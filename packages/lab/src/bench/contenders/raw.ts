@@ -5,8 +5,8 @@ import { outerPair } from "../outer-pair.ts";
 export const RAW: Contender = {
   name: "raw",
   prepare: () => Promise.resolve({ available: true, version: "veth" }),
-  async open(lab, underlay) {
-    const { a, b, outerA, outerB, ipv6A, ipv6B } = await outerPair(lab, underlay);
+  async open(lab, setting) {
+    const { a, b, outerA, outerB, ipv6A, ipv6B } = await outerPair(lab, setting);
     return {
       a,
       b,

@@ -36,8 +36,8 @@ function wireguardGo(name: string, find: () => Promise<{ path: string; version: 
         return { available: false, reason: error instanceof Error ? error.message.trim() : String(error) };
       }
     },
-    async open(lab, underlay): Promise<Tunnel> {
-      const outer = await outerPair(lab, underlay);
+    async open(lab, setting): Promise<Tunnel> {
+      const outer = await outerPair(lab, setting);
       // Control sockets of wireguard-go lie in one folder whatever the namespace: names are unique on the machine.
       const number = ++devices;
       const side = async (host: Host, letter: "a" | "b", address: string, suffix: number): Promise<Side> => ({
@@ -59,6 +59,7 @@ function wireguardGo(name: string, find: () => Promise<{ path: string; version: 
         ipv6A: a.inner6,
         ipv6B: b.inner6,
         processGroups: started.map(({ pid }) => pid),
+        note: "chacha20-poly1305",
         close: async () => {
           // It removes its control socket when it is asked to end.
           await Promise.all(started.map((device) => device.stop()));

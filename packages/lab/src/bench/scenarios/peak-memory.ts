@@ -1,10 +1,10 @@
 import { usageOf } from "../process-usage.ts";
-import { PLAIN_UNDERLAY, type Scenario } from "../scenario.ts";
+import { PLAIN, type Scenario } from "../scenario.ts";
 
 /** Largest resident size of an end's process so far: listed last, it covers the load of all the others. */
 export const PEAK_MEMORY: Scenario = {
   metrics: { peakMemory: { unit: "MiB", better: "lower" } },
-  underlay: PLAIN_UNDERLAY,
+  setting: PLAIN,
   measure(tunnel) {
     if (tunnel.processGroups.length === 0) return Promise.resolve({});
     return Promise.resolve({ peakMemory: usageOf(tunnel.processGroups).peakMemoryBytes / (1 << 20) });

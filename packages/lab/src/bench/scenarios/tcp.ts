@@ -1,13 +1,13 @@
 import { measureTcp } from "../../net/iperf.ts";
 import { usageOf } from "../process-usage.ts";
-import { PLAIN_UNDERLAY, type Scenario, UNDERLAY_WITHOUT_SEGMENTATION, type Underlay } from "../scenario.ts";
+import { CHACHA, PLAIN, type Scenario, type Setting, WITHOUT_UDP_SEGMENTATION } from "../scenario.ts";
 
 interface TcpScenario {
   readonly metric: string;
   readonly flows?: number;
   readonly reverse?: boolean;
   readonly ipv6?: boolean;
-  readonly underlay?: Underlay;
+  readonly setting?: Setting;
   readonly extended?: boolean;
   /** Adds `<metric>CpuPerGbit` of both ends. */
   readonly cpu?: boolean;
@@ -23,7 +23,7 @@ function tcpScenario(options: TcpScenario): Scenario {
       [metric]: GBIT_PER_SECOND,
       ...(options.cpu === true ? { [cpuMetric]: { unit: "CPU s/Gbit", better: "lower" } } : {}),
     },
-    underlay: options.underlay ?? PLAIN_UNDERLAY,
+    setting: options.setting ?? PLAIN,
     extended: options.extended ?? false,
     async measure(tunnel, seconds) {
       const address = options.ipv6 === true ? tunnel.ipv6B : tunnel.addressB;
@@ -48,6 +48,7 @@ export const TCP_SCENARIOS: readonly Scenario[] = [
   tcpScenario({ metric: "tcp1", cpu: true }),
   tcpScenario({ metric: "tcp4", flows: 4 }),
   tcpScenario({ metric: "tcp1Reverse", reverse: true }),
+  tcpScenario({ metric: "tcp1ChaCha", setting: CHACHA, cpu: true }),
   tcpScenario({ metric: "tcp1Ipv6", ipv6: true, extended: true }),
-  tcpScenario({ metric: "tcp1Unsegmented", underlay: UNDERLAY_WITHOUT_SEGMENTATION, extended: true }),
+  tcpScenario({ metric: "tcp1Unsegmented", setting: WITHOUT_UDP_SEGMENTATION, extended: true }),
 ];
