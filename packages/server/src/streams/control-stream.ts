@@ -1,12 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
+import { encodeBase64 } from "@asterism/core/bytes";
 import {
   type AgentMessage,
   type AuthenticateMessage,
   agreeOnProtocol,
   CLOSE_CODES,
-  controlProofBytes,
-  formatFingerprint,
   type OutgoingCallMessage,
   PROTOCOL_VERSION,
   parseAgentMessage,
@@ -18,11 +16,10 @@ import { AsterismError, isAsterismError, unwrap } from "@asterism/core/errors";
 import type { RawData, WebSocket } from "ws";
 import type { ServerContext } from "../context.ts";
 import { TokenBucket } from "../domain/token-bucket.ts";
-import { ed25519Verify } from "../ed25519.ts";
 import { countReport } from "../metrics/count-report.ts";
-import { removeNode, renameNode, replaceRecord } from "../operations/devices.ts";
 import { deltaFor, type MapPosition, readMap } from "../operations/network-map.ts";
-import { findMember } from "../store/nodes.ts";
+import { type AgentRequest, carryOutRequest } from "./agent-request.ts";
+import { requireStreamOwner } from "./authenticate.ts";
 import type { StreamHub } from "./hub.ts";
 import type { StreamLimits } from "./limits.ts";
 import { type Caller, type CallFailure, passCall } from "./pass-call.ts";
@@ -39,9 +36,6 @@ export interface StreamOptions {
 }
 
 type EndReason = Exclude<keyof typeof CLOSE_CODES, "restarting">;
-
-/** Messages that are answered by `done` or `error`. */
-type AgentRequest = Extract<AgentMessage, { requestId: number }>;
 
 type StreamState =
   | { readonly kind: "greeting"; readonly nonce: string }
@@ -224,14 +218,7 @@ export class ControlStream {
   async #authenticate(message: AuthenticateMessage, nonce: string): Promise<void> {
     const { context, hub, remoteAddress } = this.#options;
     const protocol = unwrap(agreeOnProtocol(message.protocol));
-    const node = await findMember(context.db, message.nodeId);
-    if (node === undefined) throw new AsterismError("device-removed", "The device is not a member of the network.");
-    const proof = controlProofBytes(formatFingerprint(context.identity.fingerprint), nonce, message.nodeId);
-    const machineKey = parseBase64(node.machine_key);
-    const signature = parseBase64(message.signature);
-    if (machineKey === undefined || signature === undefined || !ed25519Verify(machineKey, proof, signature)) {
-      throw new AsterismError("not-authorised", "The signature does not fit the device's machine key.");
-    }
+    const node = await requireStreamOwner(context, message, nonce);
     // The agent may have gone while its node was looked up.
     if (this.#state.kind !== "greeting") return;
     const relays = this.#createRelayUpdates(node.id, node.network_id);
@@ -310,12 +297,10 @@ export class ControlStream {
 
   #takeReport(report: ReportMessage, { nodeId, networkId }: Caller): void {
     const { context, hub } = this.#options;
-    const count = report.pairs.length;
-    if (!this.#reportedPairs.take(performance.now(), count)) {
-      context.metrics.reportedPairs.inc({ result: "rate-limited" }, count);
-      return;
-    }
-    countReport(context.metrics, report, (peer) => peer !== nodeId && hub.isOnline(networkId, peer));
+    const isPeer = (id: string) => id !== nodeId && hub.isOnline(networkId, id);
+    const counts = this.#reportedPairs.take(performance.now(), report.pairs.length);
+    if (counts) countReport(context.metrics, report, isPeer);
+    else context.metrics.reportedPairs.inc({ result: "rate-limited" }, report.pairs.length);
   }
 
   async #carryOut(message: AgentRequest, nodeId: string): Promise<void> {
@@ -324,24 +309,12 @@ export class ControlStream {
       if (!this.#requests.take(performance.now())) {
         throw new AsterismError("rate-limited", "Too many requests. Wait a moment.");
       }
-      const changes = await this.#request(message, nodeId);
+      const changes = await carryOutRequest(this.#options.context, nodeId, message);
       this.#send({ type: "done", requestId });
       this.#options.hub.publish(changes);
     } catch (error) {
       if (!isAsterismError(error) || error.code === "internal") throw error;
       this.#send({ type: "error", code: error.code, message: error.message.slice(0, 1000), requestId });
-    }
-  }
-
-  async #request(message: AgentRequest, nodeId: string) {
-    const { context } = this.#options;
-    switch (message.type) {
-      case "record":
-        return (await replaceRecord(context, nodeId, message)).changes;
-      case "rename":
-        return (await renameNode(context, nodeId, message.name)).changes;
-      case "leave":
-        return (await removeNode(context, nodeId, "The device left the network.")).changes;
     }
   }
 
