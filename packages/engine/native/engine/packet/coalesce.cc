@@ -33,7 +33,10 @@ Coalescer::Coalescer(PacketSink& sink, bool udp) : sink_(sink), udp_(udp), memor
 uint8_t* Coalescer::place(size_t max_len) {
   if (last_ != NONE && aggregates_[last_].len != 0) {
     const Aggregate& aggregate = aggregates_[last_];
-    if (aggregate.len + max_len <= MAX_PACKET_BYTES + aggregate.head.header_len) {
+    // The place overlaps the last header_len bytes of the aggregate: they must not be its own headers, which the next
+    // packet is compared with.
+    const bool apart = aggregate.len >= 2 * size_t{aggregate.head.header_len};
+    if (apart && aggregate.len + max_len <= MAX_PACKET_BYTES + aggregate.head.header_len) {
       behind_ = true;
       place_slot_ = last_;
       place_ = aggregate.packet + aggregate.len - aggregate.head.header_len;
