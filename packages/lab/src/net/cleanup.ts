@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { tmpdir } from "node:os";
+import { killLabProcesses } from "./lab-process.ts";
 import { type Owner, ownerPrefix, sweep } from "./namespace.ts";
 
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -14,11 +15,16 @@ const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const REAPER_SCRIPT = `
 trap '' INT TERM HUP
 if read -r word && [ "$word" = disarm ]; then exit 0; fi
+# Twice: a program may be about to enter a namespace whose processes were just listed.
+for pass in 1 2; do
+  for path in /run/netns/"$1"*; do
+    [ -e "$path" ] || continue
+    for pid in $(ip netns pids "\${path##*/}"); do kill -9 "$pid"; done
+  done
+  sleep 0.1
+done
 for path in /run/netns/"$1"*; do
-  [ -e "$path" ] || continue
-  name=\${path##*/}
-  for pid in $(ip netns pids "$name"); do kill -9 "$pid"; done
-  ip netns del "$name"
+  [ -e "$path" ] && ip netns del "\${path##*/}"
 done
 rm -rf "$2"/"$1"*
 `;
@@ -34,7 +40,10 @@ class CleanupGuard {
   constructor(owner: Owner) {
     this.#owner = owner;
     const prefix = ownerPrefix(owner);
-    this.#sweepOwn = () => void sweep((name) => name.startsWith(prefix));
+    this.#sweepOwn = () => {
+      killLabProcesses();
+      sweep((name) => name.startsWith(prefix));
+    };
     this.#onSignal = (signal) => {
       this.#sweepOwn();
       this.#disarm();

@@ -17,6 +17,14 @@ export interface SpawnOptions {
 
 const MAX_OUTPUT_CHARS = 4 << 20;
 
+/** Programs that have not ended. */
+const running = new Set<LabProcess>(); // bounded: by what the labs of this process start
+
+/** Kills every program that this process has started, also one that has not reached its namespace yet. */
+export function killLabProcesses(): void {
+  for (const program of running) program.kill("SIGKILL");
+}
+
 /** A program started by the lab, in a process group of its own so that its children end with it. */
 export class LabProcess {
   readonly argv: readonly string[];
@@ -35,6 +43,8 @@ export class LabProcess {
     this.#child = child;
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#collect("stdout", text));
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#collect("stderr", text));
+    running.add(this);
+    child.once("exit", () => running.delete(this));
     this.exited = new Promise((resolve) => {
       child.on("close", (code, signal) => {
         this.#exit = { code, signal };
