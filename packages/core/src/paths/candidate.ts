@@ -57,6 +57,11 @@ export function linkPreferenceOf(priority: number): number {
   return Math.floor(priority / 0x100) % 0x1_0000;
 }
 
+/** True of the priority of a relayed candidate: its type preference is 0. */
+export function isRelayedPriority(priority: number): boolean {
+  return priority < 0x100_0000;
+}
+
 /**
  * What of the gathered candidates a peer is told: the offerable ones, one for each address and link, the best
  * `MAX_CANDIDATES`, best first. `overlayRanges` are the ranges of all networks this host is in: an address of

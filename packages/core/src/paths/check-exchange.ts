@@ -54,11 +54,22 @@ export class CheckExchange {
     return { kind: "answer", check: sent, rttMs: now - sent.sentAt, mapped: check.mapped };
   }
 
+  /** An incoming request that there is no way to answer yet: undefined if it is authentic and new. */
+  handleUnanswerable(message: StunMessage, now: Instant): PathDropReason | undefined {
+    const check = readCheck(message, this.#keys);
+    if (typeof check === "string") return check;
+    if (check.kind !== "request") return "check-unexpected";
+    if (!this.#answerLimit.take(now)) return "check-rate-limited";
+    return this.#seen.add(message.transactionId) ? undefined : "check-replayed";
+  }
+
   /** Sends a check if the pace allows it. */
   sendCheck(path: Path, now: Instant): boolean {
     if (!this.#pacing.take(now)) return false;
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
-    const priority = candidatePriority("peer-reflexive", path.linkPreference);
+    // What the peer does not know yet it learns from the check: that this is a relay's address.
+    const kind = path.address.channel === null ? "peer-reflexive" : "relayed";
+    const priority = candidatePriority(kind, path.linkPreference);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
     this.#transmit(path.address, encodeCheckRequest(this.#keys, transactionId, priority));
     return true;

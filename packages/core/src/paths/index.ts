@@ -33,3 +33,4 @@ export type {
   UsablePath,
 } from "./path-types.ts";
 export { PeerPaths, type PeerPathsOptions } from "./peer-paths.ts";
+export type { ChannelPlace } from "./relay-channels.ts";

@@ -1,6 +1,7 @@
-import { addMs, type Instant } from "../time.ts";
+import type { Instant } from "../time.ts";
 import type { CallType } from "./call-body.ts";
-import { CALL_GAP_MS } from "./timings.ts";
+import { CALL_GAP_MS, OUTGOING_CALL_BURST } from "./timings.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 export interface DueCall {
   readonly type: CallType;
@@ -14,7 +15,7 @@ export interface DueCall {
 export class OutgoingCalls {
   #wanted: DueCall | undefined;
   #answer: DueCall | undefined;
-  #notBefore = 0 as Instant;
+  readonly #pace = new TokenBucket(OUTGOING_CALL_BURST, CALL_GAP_MS);
 
   wantOffer(callId: string): void {
     this.#wanted = { type: "offer", callId };
@@ -34,14 +35,13 @@ export class OutgoingCalls {
     const answer = this.#answer;
     this.#answer = undefined;
     if (answer !== undefined) return answer;
-    if (this.#wanted === undefined || now < this.#notBefore) return undefined;
     const wanted = this.#wanted;
+    if (wanted === undefined || !this.#pace.take(now)) return undefined;
     this.#wanted = undefined;
-    this.#notBefore = addMs(now, CALL_GAP_MS);
     return wanted;
   }
 
-  nextAt(): Instant | undefined {
-    return this.#wanted === undefined ? undefined : this.#notBefore;
+  nextAt(now: Instant): Instant | undefined {
+    return this.#wanted === undefined ? undefined : this.#pace.readyAt(now);
   }
 }

@@ -9,7 +9,7 @@ function remote(address: string): Pick<PathMetrics, "family" | "locality"> {
 }
 
 function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): PathMetrics {
-  return { key, kind: "direct", rttMs, ...remote("192.0.2.1"), linkPreference: 0, ...more };
+  return { key, kind: "direct", relays: 0, rttMs, ...remote("192.0.2.1"), linkPreference: 0, ...more };
 }
 
 describe("path choice", () => {
@@ -69,12 +69,14 @@ describe("path choice", () => {
     rttMs: fc.double({ min: 0, max: 300, noNaN: true }),
     address: fc.constantFrom("127.0.0.1", "10.0.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "fe80::1"),
     linkPreference: fc.integer({ min: 0, max: 3 }),
+    relayCount: fc.integer({ min: 1, max: 2 }),
   });
-  const anyPaths = fc
-    .array(anyPath, { minLength: 1, maxLength: 8 })
-    .map((paths) =>
-      paths.map((metrics, index): PathMetrics => ({ ...metrics, ...remote(metrics.address), key: String(index) })),
-    );
+  const anyPaths = fc.array(anyPath, { minLength: 1, maxLength: 8 }).map((paths) =>
+    paths.map(({ relayCount, ...metrics }, index): PathMetrics => {
+      const relays = metrics.kind === "direct" ? 0 : relayCount;
+      return { ...metrics, ...remote(metrics.address), relays, key: String(index) };
+    }),
+  );
 
   it("comes to rest after one change while measurements are steady", () => {
     fc.assert(

@@ -3,7 +3,7 @@
  *
  * Direct before relayed. Then the round-trip time, with hysteresis: the active path stays until another is faster by
  * 10 ms and by 20 %. Among paths that are about equally fast (half of that) IPv6 is preferred, then the nearer address
- * (loopback, link-local, private), then the preferred link. The choice depends on nothing else, so with steady
+ * (loopback, link-local, private), then the preferred link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
  * measurements it never changes twice.
  */
 import type { PathKind } from "./path-types.ts";
@@ -12,6 +12,8 @@ export interface PathMetrics {
   /** Tells paths apart, and orders those that are equal in everything else. */
   readonly key: string;
   readonly kind: PathKind;
+  /** Relays on the way. */
+  readonly relays: number;
   /** Smoothed. */
   readonly rttMs: number;
   /** Of the remote address. */
@@ -71,6 +73,7 @@ function isSlower(rttMs: number, otherMs: number, share: number): boolean {
 /** Negative if `a` is preferred. */
 function comparePreference(a: PathMetrics, b: PathMetrics): number {
   return (
+    a.relays - b.relays ||
     b.family - a.family ||
     b.locality - a.locality ||
     b.linkPreference - a.linkPreference ||
@@ -81,6 +84,8 @@ function comparePreference(a: PathMetrics, b: PathMetrics): number {
 
 /** Why `path` should replace the current one although it is not faster; undefined if it should not. */
 function whyPreferred(path: PathMetrics, current: PathMetrics): string | undefined {
+  const relays = current.relays - path.relays;
+  if (relays !== 0) return relays > 0 ? "one relay instead of two at about the same speed" : undefined;
   const family = path.family - current.family;
   if (family !== 0) return family > 0 ? "IPv6 is preferred at about the same speed" : undefined;
   const locality = path.locality - current.locality;

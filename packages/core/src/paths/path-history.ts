@@ -28,15 +28,20 @@ export class PathHistory {
 
   recordAttempt(path: Path, outcome: AttemptOutcome, now: Instant): void {
     const { result, why, afterMs = null } = outcome;
-    const { address, remoteKind } = path;
+    const { address, peer, remoteKind } = path;
+    const relay = address.channel === null ? null : address.remote;
     const last = this.#attempts.findLast(
-      (record) => record.linkId === address.linkId && udpAddressEquals(record.remote, address.remote),
+      (record) =>
+        record.linkId === address.linkId &&
+        udpAddressEquals(record.remote, peer) &&
+        (record.relay === null) === (relay === null),
     );
     // The same outcome over and over tells nothing new.
     if (result === "no-answer" && last?.result === result) return;
     this.#attempts.push({
       at: now,
-      remote: address.remote,
+      remote: peer,
+      relay,
       linkId: address.linkId,
       remoteKind,
       result,

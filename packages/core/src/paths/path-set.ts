@@ -5,9 +5,17 @@
 import type { IpRange } from "../addresses/index.ts";
 import { formatUdpAddress, type LinkId, type PathAddress, pathAddressKey } from "../net/index.ts";
 import { ipFamilyOf, isOfferable } from "./address-class.ts";
-import { type LocalCandidate, linkPreferenceOf, MAX_PEER_REFLEXIVE, type RemoteCandidate } from "./candidate.ts";
+import {
+  isRelayedPriority,
+  type LocalCandidate,
+  linkPreferenceOf,
+  MAX_PEER_REFLEXIVE,
+  type RemoteCandidate,
+} from "./candidate.ts";
 import { Path } from "./path.ts";
+import type { RelayChannel } from "./relay-channels.ts";
 
+/** Besides those through channels, which are bounded by the allocations. */
 export const MAX_PATHS = 128;
 
 /** What is known about one of our links. */
@@ -29,7 +37,7 @@ export class PathSet {
   /** Our own host addresses: a peer in another private network may have the same ones. */
   #own: ReadonlySet<string> = new Set();
   readonly #links = new Map<LinkId, Link>(); // bounded: links of this host
-  readonly #paths = new Map<string, Path>(); // bounded: MAX_PATHS
+  readonly #paths = new Map<string, Path>(); // bounded: MAX_PATHS, and the channels
 
   constructor(overlayRanges: readonly IpRange[]) {
     this.#overlayRanges = overlayRanges;
@@ -80,7 +88,9 @@ export class PathSet {
     }
     const removed: Path[] = [];
     for (const path of this.#paths.values()) {
-      const isKept = wanted.has(path.key) || path.isUsable || path.remoteKind === "peer-reflexive";
+      // Channels come and go by themselves.
+      const isOther = path.remoteKind === "peer-reflexive" || path.address.channel !== null;
+      const isKept = wanted.has(path.key) || path.isUsable || isOther;
       if (!isKept) removed.push(path);
     }
     for (const path of removed) this.#paths.delete(path.key);
@@ -96,27 +106,65 @@ export class PathSet {
     const known = this.get(from);
     if (known !== undefined) return known;
     const link = this.#links.get(from.linkId);
-    if (link === undefined || !link.families.has(ipFamilyOf(from.remote.address))) return undefined;
-    if (!isOfferable(from.remote, this.#overlayRanges) || !this.#makeRoom(from.linkId)) return undefined;
-    return this.#add(from, "peer-reflexive", priority, link);
+    // Only who asked for a channel knows where it leads.
+    if (from.channel !== null || link === undefined) return undefined;
+    if (!link.families.has(ipFamilyOf(from.remote.address)) || !isOfferable(from.remote, this.#overlayRanges)) {
+      return undefined;
+    }
+    if (!this.#makeRoom(from.linkId)) return undefined;
+    const path = this.#add(from, { kind: "peer-reflexive", address: from.remote, priority }, link);
+    if (path !== undefined && isRelayedPriority(priority)) path.kind = "relayed";
+    return path;
   }
 
-  #addRemote({ kind, address, priority }: RemoteCandidate): void {
-    if (this.#own.has(formatUdpAddress(address))) return;
+  /** The path through a channel that leads to a candidate of the peer's. */
+  addChannel({ place, candidate, channel }: RelayChannel): Path | undefined {
+    const link = this.#links.get(place.linkId);
+    if (channel === null || link === undefined) return undefined;
+    const address = { linkId: place.linkId, remote: place.relay, channel };
+    return this.get(address) ?? this.#add(address, candidate, link);
+  }
+
+  /** The channel is no more. Returns its path, if there was one. */
+  removeChannel({ place, channel }: RelayChannel): Path | undefined {
+    const path = this.get({ linkId: place.linkId, remote: place.relay, channel });
+    if (channel === null || path === undefined) return undefined;
+    this.#paths.delete(path.key);
+    return path;
+  }
+
+  #addRemote(candidate: RemoteCandidate): void {
+    if (this.#own.has(formatUdpAddress(candidate.address))) return;
     for (const [linkId, link] of this.#links) {
-      if (!link.families.has(ipFamilyOf(address.address))) continue;
-      const pathAddress = { linkId, remote: address, channel: null };
-      if (this.get(pathAddress) === undefined) this.#add(pathAddress, kind, priority, link);
+      if (!link.families.has(ipFamilyOf(candidate.address.address))) continue;
+      const address = { linkId, remote: candidate.address, channel: null };
+      const known = this.get(address);
+      if (known === undefined) this.#add(address, candidate, link);
+      // Learnt before the peer said that it is its relay's.
+      else if (candidate.kind === "relayed") known.kind = "relayed";
     }
   }
 
-  #add(address: PathAddress, remoteKind: RemoteCandidate["kind"], priority: number, link: Link): Path | undefined {
-    if (this.#paths.size >= MAX_PATHS) return undefined;
+  #add(address: PathAddress, candidate: RemoteCandidate, link: Link): Path | undefined {
+    if (address.channel === null && this.#plainPaths() >= MAX_PATHS) return undefined;
     const key = pathAddressKey(address);
-    const kind = address.channel !== null || remoteKind === "relayed" ? "relayed" : "direct";
-    const path = new Path({ key, address, kind, remoteKind, priority, linkPreference: link.preference });
+    const path = new Path({
+      key,
+      address,
+      peer: candidate.address,
+      kind: address.channel !== null || candidate.kind === "relayed" ? "relayed" : "direct",
+      remoteKind: candidate.kind,
+      priority: candidate.priority,
+      linkPreference: link.preference,
+    });
     this.#paths.set(key, path);
     return path;
+  }
+
+  #plainPaths(): number {
+    let count = 0;
+    for (const { address } of this.#paths.values()) if (address.channel === null) count += 1;
+    return count;
   }
 
   /**

@@ -37,7 +37,9 @@ export function tableEquals(a: PathTable, b: PathTable): boolean {
   }
   return a.paths.every((path, index) => {
     const other = b.paths[index];
-    return other !== undefined && other.address === path.address && other.weight === path.weight;
+    return (
+      other !== undefined && other.address === path.address && other.kind === path.kind && other.weight === path.weight
+    );
   });
 }
 
@@ -53,6 +55,7 @@ export function snapshotPaths(all: Iterable<Path>, active: Path | undefined, tab
     .sort((a, b) => rank(b, active) - rank(a, active) || comparePaths(a, b))
     .map((path) => ({
       address: path.address,
+      peer: path.peer,
       kind: path.kind,
       remoteKind: path.remoteKind,
       state: stateOf(path, active),

@@ -2,6 +2,7 @@ import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
 import type { Instant } from "../time.ts";
 import type { CallBody } from "./call-body.ts";
 import type { CandidateKind, LocalCandidate, RemoteCandidate } from "./candidate.ts";
+import type { ChannelPlace } from "./relay-channels.ts";
 
 export type PathKind = "direct" | "relayed";
 
@@ -32,6 +33,13 @@ export type PeerPathsEvent =
    * candidates may be out of date, that is the time to gather them anew and hand them in.
    */
   | { readonly kind: "call"; readonly body: CallBody }
+  /**
+   * A channel through our allocation at `relay` to the peer's address `peer` is wanted; `handleChannel` tells when there
+   * is one.
+   */
+  | ({ readonly kind: "channel-wanted" } & ChannelPlace)
+  /** The channel is of no use any more. */
+  | ({ readonly kind: "channel-unwanted" } & ChannelPlace)
   /** The table of usable paths has changed: the active one first, empty if there is none. */
   | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }
   /** Another path is active than before; null is none. `why` is a plain phrase. */
@@ -58,6 +66,8 @@ export type PathState = "active" | "standby" | "checking" | "failed";
 
 export interface PathSnapshot {
   readonly address: PathAddress;
+  /** The peer's address: the remote one, or behind our relay the one that the channel leads to. */
+  readonly peer: UdpAddress;
   readonly kind: PathKind;
   readonly remoteKind: CandidateKind;
   readonly state: PathState;
@@ -75,7 +85,10 @@ export interface PathSnapshot {
 /** One line of the history that `asterism explain` shows: what became of trying one path. */
 export interface AttemptRecord {
   readonly at: Instant;
+  /** The peer's address. */
   readonly remote: UdpAddress;
+  /** Our relay, through which it was tried; null without. */
+  readonly relay: UdpAddress | null;
   readonly linkId: LinkId;
   readonly remoteKind: CandidateKind;
   readonly result: "answered" | "no-answer" | "lost" | "removed";

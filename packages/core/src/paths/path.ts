@@ -31,6 +31,8 @@ export type PathRole = "active" | "warm" | "resting";
 export interface PathOptions {
   readonly key: string;
   readonly address: PathAddress;
+  /** The peer's address: the remote one, or behind the relay the one that the channel leads to. */
+  readonly peer: UdpAddress;
   readonly kind: PathKind;
   readonly remoteKind: CandidateKind;
   /** Of the remote candidate. */
@@ -46,7 +48,9 @@ const TRIGGER_GAP_MS = 100;
 export class Path implements PathMetrics {
   readonly key: string;
   readonly address: PathAddress;
-  readonly kind: PathKind;
+  readonly peer: UdpAddress;
+  /** `relayed` as soon as it is known that the address is a relay's. */
+  kind: PathKind;
   readonly remoteKind: CandidateKind;
   readonly priority: number;
   readonly linkPreference: number;
@@ -73,12 +77,19 @@ export class Path implements PathMetrics {
   constructor(options: PathOptions) {
     this.key = options.key;
     this.address = options.address;
+    this.peer = options.peer;
     this.kind = options.kind;
     this.remoteKind = options.remoteKind;
     this.priority = options.priority;
     this.linkPreference = options.linkPreference;
     this.family = ipFamilyOf(options.address.remote.address);
     this.locality = localityRank(options.address.remote.address);
+  }
+
+  /** Relays on the way: ours, the peer's, or both. */
+  get relays(): number {
+    if (this.kind === "direct") return 0;
+    return this.address.channel !== null && this.remoteKind === "relayed" ? 2 : 1;
   }
 
   get rttMs(): number {
@@ -114,6 +125,11 @@ export class Path implements PathMetrics {
   trustEnd(): Instant | undefined {
     if (this.answeredAt === undefined || this.failed || this.#doubted) return undefined;
     return addMs(this.answeredAt, this.role === "active" ? TRUST_MS : STANDBY_TRUST_MS);
+  }
+
+  /** Out of use until a check is answered, as after checks in vain. */
+  putOutOfUse(): void {
+    this.failed = true;
   }
 
   /** The last answer says nothing about the present. */

@@ -6,7 +6,10 @@
  * from both sides at the same time. The first path that answers is used at once; better ones take over. While there is
  * traffic the active path is checked every 3 s, and others are kept warm. When it falls silent, all usable paths carry
  * the traffic and a new attempt starts. Without a direct path attempts go on, 1, 2, 4 … 60 s apart, for as long as
- * there is traffic. Without traffic nothing is sent and there is no deadline.
+ * there is traffic. Without traffic nothing is sent.
+ *
+ * Relayed paths lead through channels of our own allocations, which the machine asks for (`channel-wanted`), or to the
+ * peer's relayed addresses. They are checked first and used until a direct path answers.
  *
  * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`. No input
  * throws; what is not acted upon is counted in the snapshot.
@@ -29,6 +32,7 @@ import { PathHistory } from "./path-history.ts";
 import { PathSet } from "./path-set.ts";
 import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
 import type { PathDropReason, PathTimerReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
+import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-channels.ts";
 import {
   CALL_BURST,
   CALL_REFILL_MS,
@@ -36,6 +40,7 @@ import {
   FAST_ENOUGH_MS,
   FRESHER_MS,
   MAX_WARM_STANDBY,
+  RELAYED_MEMORY_MS,
   REVIVAL_INTERVAL_MS,
   STANDBY_RECHECK_MS,
   TRAFFIC_MS,
@@ -82,6 +87,9 @@ export class PeerPaths {
   /** When the peer last called. */
   #calledAt: Instant | undefined;
   #upgradeAt: Instant | undefined;
+  readonly #channels = new RelayChannels();
+  /** Candidates have changed since the channels were fitted to them. */
+  #areChannelsStale = false;
   #deadline: Deadline | undefined;
 
   constructor(options: PeerPathsOptions) {
@@ -119,7 +127,7 @@ export class PeerPaths {
       const offered = new Set(this.#remote.map(({ address }) => formatUdpAddress(address)));
       for (const path of this.#set.all()) {
         // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
-        if (!offered.has(formatUdpAddress(path.address.remote))) path.doubt();
+        if (!offered.has(formatUdpAddress(path.peer))) path.doubt();
         const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
         if (!isFresh || !path.isTrusted(now)) path.startRun(now);
       }
@@ -128,10 +136,35 @@ export class PeerPaths {
     this.#update(now);
   }
 
+  /** A check came through our relay from an address of the peer's that no channel is bound to. */
+  handleIndirectCheck(message: StunMessage, place: ChannelPlace, now: Instant): PathDropReason | undefined {
+    const dropped = this.#checks.handleUnanswerable(message, now);
+    if (dropped !== undefined) this.#drops[dropped] = (this.#drops[dropped] ?? 0) + 1;
+    else if (this.#channels.learn(place)) this.#areChannelsStale = true;
+    this.#update(now);
+    return dropped;
+  }
+
+  /** The relay has bound a channel that was wanted. */
+  handleChannel(place: ChannelPlace, channel: number, now: Instant): void {
+    const bound = this.#channels.bind(place, channel);
+    const path = bound === undefined ? undefined : this.#set.addChannel(bound);
+    if (path?.isTrusted(now) === false) path.startRun(now);
+    this.#update(now);
+  }
+
+  /** The channel works no more; if it is bound anew, `handleChannel` tells. */
+  handleChannelLost(place: ChannelPlace, now: Instant): void {
+    const lost = this.#channels.lose(place);
+    if (lost !== undefined) this.#removeChannel(lost, "the relay has dropped the channel", now);
+    this.#update(now);
+  }
+
   /** Our candidates, as `offeredCandidates` gives them; replaces the former ones. Links without any are gone. */
   handleLocalCandidates(candidates: readonly LocalCandidate[], now: Instant): void {
     if (JSON.stringify(candidates) === JSON.stringify(this.#local)) return;
     this.#local = [...candidates];
+    this.#areChannelsStale = true;
     const { removed, doubtful } = this.#set.setLinks(candidates);
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
     for (const path of doubtful) path.doubt();
@@ -210,6 +243,11 @@ export class PeerPaths {
     return this.#table.paths;
   }
 
+  /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
+  wantsRelay(now: Instant): boolean {
+    return (this.#hasTraffic(now) || this.#wasCalledLately(now)) && !this.#isSettled(now);
+  }
+
   snapshot(now: Instant): PeerPathsSnapshot {
     const active = this.#active;
     return {
@@ -249,6 +287,7 @@ export class PeerPaths {
 
   #setRemote(candidates: readonly RemoteCandidate[], now: Instant): void {
     this.#remote = candidates;
+    this.#areChannelsStale = true;
     for (const path of this.#set.setRemotes(candidates)) {
       if (path.lastCheckAt === undefined) continue;
       this.#history.recordAttempt(path, { result: "removed", why: "the peer does not offer it any more" }, now);
@@ -270,6 +309,7 @@ export class PeerPaths {
 
   #update(now: Instant): void {
     this.#expire(now);
+    this.#fitChannels(now);
     this.#chooseActive(now);
     this.#pursue(now);
     this.#assignRoles(now);
@@ -282,6 +322,7 @@ export class PeerPaths {
   #expire(now: Instant): void {
     for (const { pathKey } of this.#checks.takeLost(now)) this.#set.getByKey(pathKey)?.statistics.addLoss();
     for (const path of this.#set.all()) {
+      if (this.#isForgotten(path, now)) path.putOutOfUse();
       const wasUsable = path.isUsable;
       if (!path.expire(now)) continue;
       const outcome = wasUsable
@@ -289,6 +330,24 @@ export class PeerPaths {
         : ({ result: "no-answer", why: "no check was answered" } as const);
       this.#history.recordAttempt(path, outcome, now);
     }
+  }
+
+  /** Channels are asked for only while somebody talks, and kept for as long as the candidates stand. */
+  #fitChannels(now: Instant): void {
+    if (!this.#areChannelsStale) return;
+    const mayAsk = this.#hasTraffic(now) || this.#wasCalledLately(now);
+    this.#areChannelsStale = !mayAsk;
+    const { wanted, unwanted } = this.#channels.update(this.#local, this.#remote, mayAsk);
+    for (const channel of unwanted) {
+      this.#removeChannel(channel, "its relay is not used any more", now);
+      this.#events.push({ kind: "channel-unwanted", ...channel.place });
+    }
+    for (const place of wanted) this.#events.push({ kind: "channel-wanted", ...place });
+  }
+
+  #removeChannel(channel: RelayChannel, why: string, now: Instant): void {
+    const path = this.#set.removeChannel(channel);
+    if (path !== undefined) this.#history.recordAttempt(path, { result: "removed", why }, now);
   }
 
   #chooseActive(now: Instant): void {
@@ -419,9 +478,10 @@ export class PeerPaths {
     for (const path of this.#set.all()) {
       if (path.nextCheckAt !== undefined) consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
       consider(path.expiresAt(), "path-failure");
+      if (!this.#hasTraffic(now)) consider(forgottenAt(path), "path-failure");
     }
     consider(this.#checks.nextLossAt(), "check-timeout");
-    consider(this.#calls.nextAt(), "call");
+    consider(this.#calls.nextAt(now), "call");
     consider(this.#attempts.nextAt, "attempt");
     consider(this.#upgradeAt, "attempt");
     if (this.#hasTraffic(now) && this.#active?.isTrusted(now)) consider(this.#active.trustEnd(), "trust");
@@ -442,6 +502,12 @@ export class PeerPaths {
     return this.#active?.kind === "direct" && this.#active.isTrusted(now);
   }
 
+  /** The relays on the way have given up what nobody used. */
+  #isForgotten(path: Path, now: Instant): boolean {
+    const at = forgottenAt(path);
+    return at !== undefined && now >= at && !this.#hasTraffic(now);
+  }
+
   #newCallId(): string {
     return encodeHex(this.#random(CALL_ID_BYTES));
   }
@@ -457,8 +523,16 @@ function mayStayActive(current: Path, trusted: readonly Path[], now: Instant): b
   return !trusted.some(({ answeredAt }) => answeredAt !== undefined && answeredAt > knownFrom);
 }
 
+function forgottenAt({ kind, isUsable, answeredAt }: Path): Instant | undefined {
+  if (kind === "direct" || !isUsable || answeredAt === undefined) return undefined;
+  return addMs(answeredAt, RELAYED_MEMORY_MS);
+}
+
 function isMoreUrgent(a: Path, b: Path): boolean {
   if (a.role !== b.role && (a.role === "active" || b.role === "active")) return a.role === "active";
+  // A relayed path is the surest, and there are few.
+  const isUntriedRelay = (path: Path): boolean => path.kind === "relayed" && path.lastCheckAt === undefined;
+  if (isUntriedRelay(a) !== isUntriedRelay(b)) return isUntriedRelay(a);
   if (a.isUsable !== b.isUsable) return a.isUsable;
   const aAt = a.nextCheckAt ?? 0;
   const bAt = b.nextCheckAt ?? 0;

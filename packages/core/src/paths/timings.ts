@@ -38,8 +38,11 @@ export const UPGRADE_INTERVAL_MS = 60_000;
 export const FAST_ENOUGH_MS = 5;
 /** Paths that once worked are tried this often beside the attempts, while nothing direct works. */
 export const REVIVAL_INTERVAL_MS = 5_000;
-/** Calls leave at least this far apart. */
+/** Calls: a few at once, as what there is to tell comes bit by bit, then this far apart. */
+export const OUTGOING_CALL_BURST = 4;
 export const CALL_GAP_MS = 250;
+/** Relays give up what nobody uses: without traffic a relayed path is of no use so long after its last answer. */
+export const RELAYED_MEMORY_MS = 240_000;
 /** After a call the peer is told of changes of our candidates for this long, traffic or not. */
 export const CALLED_LATELY_MS = 10_000;
 /** A peer's calls that make us answer and check: this many at once, then one every so often. */

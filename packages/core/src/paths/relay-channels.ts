@@ -1,0 +1,114 @@
+/**
+ * The channels through our allocations that one peer needs: which addresses of the peer's a relay should carry to, and
+ * which channels there are. Bounded, whatever the peer claims.
+ *
+ * A peer is reached through a relay of ours at its own relayed address, at its server-reflexive ones (its NAT lets the
+ * relay in once the peer has sent there), at public host addresses, and at those that the relay has heard it from.
+ */
+import { formatUdpAddress, type LinkId, type UdpAddress, udpAddressEquals } from "../net/index.ts";
+import { classifyAddress, ipFamilyOf } from "./address-class.ts";
+import { type CandidateKind, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
+
+/** Where a channel leads through: link of ours, TURN server there, address of the peer behind it. */
+export interface ChannelPlace {
+  readonly linkId: LinkId;
+  readonly relay: UdpAddress;
+  readonly peer: UdpAddress;
+}
+
+export interface RelayChannel {
+  readonly place: ChannelPlace;
+  readonly candidate: RemoteCandidate;
+  /** Null while the relay has not bound one. */
+  channel: number | null;
+}
+
+export interface ChannelChanges {
+  readonly wanted: readonly ChannelPlace[];
+  readonly unwanted: readonly RelayChannel[];
+}
+
+/** Allocations that are used for one peer. */
+const MAX_ALLOCATIONS = 4;
+/** Channels for one peer through one allocation. */
+export const MAX_CHANNELS_EACH = 6;
+/** Among them, addresses that only the relay has heard the peer from. */
+const MAX_LEARNT = 2;
+
+/** The surest first: a relayed address is behind no NAT. */
+const KIND_ORDER: readonly CandidateKind[] = ["relayed", "server-reflexive", "port-mapped", "host", "peer-reflexive"];
+
+export class RelayChannels {
+  readonly #channels = new Map<string, RelayChannel>(); // bounded: MAX_ALLOCATIONS × MAX_CHANNELS_EACH
+  #learnt: readonly ChannelPlace[] = []; // bounded: MAX_ALLOCATIONS × MAX_LEARNT
+
+  /** Fits the channels to the candidates. With `mayAsk` false none are added. */
+  update(local: readonly LocalCandidate[], remote: readonly RemoteCandidate[], mayAsk: boolean): ChannelChanges {
+    const needed = new Map<string, Pick<RelayChannel, "place" | "candidate">>();
+    for (const allocation of local.filter(isAllocation).slice(0, MAX_ALLOCATIONS)) {
+      for (const entry of this.#neededThrough(allocation, remote)) needed.set(placeKey(entry.place), entry);
+    }
+    const unwanted = [...this.#channels].filter(([key]) => !needed.has(key));
+    for (const [key] of unwanted) this.#channels.delete(key);
+    const wanted: ChannelPlace[] = [];
+    for (const [key, { place, candidate }] of mayAsk ? needed : []) {
+      if (this.#channels.has(key)) continue;
+      this.#channels.set(key, { place, candidate, channel: null });
+      wanted.push(place);
+    }
+    return { wanted, unwanted: unwanted.map(([, channel]) => channel) };
+  }
+
+  /** The relay has heard the peer from an address without a channel. True if one should be asked for. */
+  learn(place: ChannelPlace): boolean {
+    if (this.#channels.has(placeKey(place)) || classifyAddress(place.peer.address) !== "global") return false;
+    const others = this.#learnt.filter((known) => placeKey(known) !== placeKey(place));
+    this.#learnt = [place, ...others].slice(0, MAX_ALLOCATIONS * MAX_LEARNT);
+    return true;
+  }
+
+  /** The relay has bound a channel; undefined if it is not wanted (any more). */
+  bind(place: ChannelPlace, channel: number): RelayChannel | undefined {
+    const known = this.#channels.get(placeKey(place));
+    if (known !== undefined) known.channel = channel;
+    return known;
+  }
+
+  /** The channel works no more, but is wanted still. Returns it as it was. */
+  lose(place: ChannelPlace): RelayChannel | undefined {
+    const known = this.#channels.get(placeKey(place));
+    if (known === undefined) return undefined;
+    const before = { ...known };
+    known.channel = null;
+    return before;
+  }
+
+  #neededThrough(
+    { linkId, address, relay }: Allocation,
+    remote: readonly RemoteCandidate[],
+  ): Pick<RelayChannel, "place" | "candidate">[] {
+    const heard = this.#learnt
+      .filter((place) => place.linkId === linkId && udpAddressEquals(place.relay, relay))
+      .slice(0, MAX_LEARNT)
+      .map(({ peer }): RemoteCandidate => {
+        return { kind: "peer-reflexive", address: peer, priority: candidatePriority("peer-reflexive", 0) };
+      });
+    const reachable = [...remote]
+      .filter((candidate) => classifyAddress(candidate.address.address) === "global")
+      .sort((a, b) => KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) || b.priority - a.priority)
+      .slice(0, MAX_CHANNELS_EACH - heard.length);
+    return [...reachable, ...heard]
+      .filter((candidate) => ipFamilyOf(candidate.address.address) === ipFamilyOf(address.address))
+      .map((candidate) => ({ place: { linkId, relay, peer: candidate.address }, candidate }));
+  }
+}
+
+type Allocation = LocalCandidate & { readonly relay: UdpAddress };
+
+function isAllocation(candidate: LocalCandidate): candidate is Allocation {
+  return candidate.kind === "relayed" && candidate.relay !== undefined;
+}
+
+function placeKey({ linkId, relay, peer }: ChannelPlace): string {
+  return `${linkId}/${formatUdpAddress(relay)}/${formatUdpAddress(peer)}`;
+}
