@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "io/link.h"
@@ -59,6 +60,14 @@ struct Channel {
 struct RelayListener {
   uint32_t id = 0;
   Link link;
+  /** Belongs to the listener's data thread. */
+  FairShare shares;
+};
+
+struct Permission {
+  uint64_t expires_at_ns = 0;
+  /** The peer's address is one of this machine: only relayed addresses of allocations may be reached at it. */
+  bool relayed_only = false;
 };
 
 struct Allocation {
@@ -71,17 +80,17 @@ struct Allocation {
   uint64_t expires_at_ns = 0;
   std::shared_ptr<UserQuota> quota;
   uint32_t user = 0;
-  /** By peer address with port 0: when the permission ends. */
-  std::unordered_map<UdpAddress, uint64_t, AddressHash> permissions;  // bounded: MAX_PERMISSIONS
+  /** By peer address with port 0. */
+  std::unordered_map<UdpAddress, Permission, AddressHash> permissions;  // bounded: MAX_PERMISSIONS
   std::unordered_map<UdpAddress, Channel, AddressHash> channels;      // bounded: MAX_CHANNELS
   std::unordered_map<uint16_t, UdpAddress> channel_peers;             // bounded: MAX_CHANNELS
   AllocationCounters* counters = nullptr;
 
-  bool permits(const UdpAddress& peer, uint64_t now) const {
+  const Permission* permission(const UdpAddress& peer, uint64_t now) const {
     UdpAddress key = peer;
     key.v4.sin_port = 0;
     const auto found = permissions.find(key);
-    return found != permissions.end() && now < found->second;
+    return found == permissions.end() || now >= found->second.expires_at_ns ? nullptr : &found->second;
   }
   const Channel* channel(uint16_t number, uint64_t now) const {
     const auto peer = channel_peers.find(number);
@@ -125,11 +134,22 @@ class TableLock {
 struct RelayTables {
   TableLock lock;
   std::vector<std::unique_ptr<RelayListener>> listeners;   // bounded: MAX_LISTENERS; index is id
-  std::vector<std::unique_ptr<Allocation>> allocations;    // bounded: MAX_ALLOCATIONS; index is id
+  /** Place: id modulo MAX_ALLOCATIONS. An id returns only after 65,536 others in its place. */
+  std::vector<std::unique_ptr<Allocation>> allocations;    // bounded: MAX_ALLOCATIONS
+  std::unordered_set<UdpAddress, AddressHash> relayed;     // bounded: 2 MAX_ALLOCATIONS
   std::unordered_map<ClientKey, Allocation*, ClientKeyHash> by_client;  // bounded: MAX_ALLOCATIONS
 
   RelayListener* listener(uint32_t id) const { return id < listeners.size() ? listeners[id].get() : nullptr; }
-  Allocation* allocation(uint32_t id) const { return id < allocations.size() ? allocations[id].get() : nullptr; }
+  Allocation* allocation(uint32_t id) const {
+    const uint32_t place = id % MAX_ALLOCATIONS;
+    Allocation* allocation = place < allocations.size() ? allocations[place].get() : nullptr;
+    return allocation != nullptr && allocation->id == id ? allocation : nullptr;
+  }
+  /** Whether the allocation may send to and hear from the peer. */
+  bool permits(const Allocation& allocation, const UdpAddress& peer, uint64_t now) const {
+    const Permission* permission = allocation.permission(peer, now);
+    return permission != nullptr && (!permission->relayed_only || relayed.contains(peer));
+  }
 };
 
 }  // namespace asterism

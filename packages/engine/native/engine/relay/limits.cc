@@ -70,6 +70,9 @@ void FairShare::end_window(bool overloaded) {
       offered.push_back(slot.offered);
       capacity += slot.passed;
     }
+    // Less than what passed, so that the queue empties; forwarding less must not shrink the capacity without end.
+    peak_ = std::max(capacity, peak_ - peak_ / 64);
+    capacity = std::max(capacity / 10 * 9, peak_ / 4 * 3);
     std::sort(offered.begin(), offered.end());
     // Whoever wants less than an equal part of what is left gets it all; the others share the rest.
     share_ = ~uint64_t{0};

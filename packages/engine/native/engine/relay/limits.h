@@ -86,6 +86,8 @@ class FairShare {
   uint32_t dropped_total_ = 0;
   uint32_t window_ = 1;
   uint64_t share_ = ~uint64_t{0};
+  /** The most that passed in a window of late. */
+  uint64_t peak_ = 0;
   std::array<Slot, SLOTS> slots_{};
 };
 
