@@ -8,6 +8,7 @@ import {
   parseChangeRequest,
   parseStun,
   STUN_ATTRIBUTE,
+  type StunMessage,
 } from "@asterism/core/stun";
 import type { VirtualInternet } from "../../src/virtual-internet/virtual-internet.ts";
 
@@ -23,16 +24,21 @@ export interface BehaviourServerOptions {
   readonly kind: "changes" | "ignores" | "lies";
 }
 
+interface ServerSocket extends UdpAddress {
+  readonly linkId: number;
+}
+
+/** From where none of these servers ever answers. */
+const NOWHERE = "192.0.2.250";
+
 /** A public STUN server with RFC 5780, as far as its addresses and ports go. */
 export function runBehaviourServer(net: VirtualInternet, options: BehaviourServerOptions): UdpAddress[] {
   const host = net.host(options.name ?? "stun");
-  const sockets: { linkId: number; address: string; port: number }[] = [];
+  const sockets: ServerSocket[] = [];
   for (const address of options.addresses) {
     const made = host.connect(net.public, { ipv4: address });
     for (const port of options.ports) sockets.push({ linkId: host.openSocket(made, port), address, port });
   }
-  const other = (value: string, values: readonly string[]): string => values.find((v) => v !== value) ?? value;
-  const otherPort = (port: number): number => options.ports.find((candidate) => candidate !== port) ?? port;
   const answers: { to: PathAddress; bytes: Uint8Array }[] = [];
   host.run({
     handleDatagram(bytes: Uint8Array, from: PathAddress): boolean {
@@ -40,26 +46,17 @@ export function runBehaviourServer(net: VirtualInternet, options: BehaviourServe
       const asked = sockets.find(({ linkId }) => linkId === from.linkId);
       if (parsed?.ok !== true || parsed.message.class !== "request" || asked === undefined) return false;
       const { transactionId } = parsed.message;
-      const otherAddress = other(asked.address, options.addresses);
-      const attributes = [
+      const other = otherAddress(options, asked);
+      const attributes: { type: number; value: Uint8Array }[] = [
         { type: STUN_ATTRIBUTE.xorMappedAddress, value: encodeXorAddress(from.remote, transactionId) },
       ];
-      let answersFrom = asked;
       if (options.kind !== "ignores") {
-        const address = options.kind === "lies" ? "192.0.2.250" : otherAddress;
-        const value = encodeAddress({ address, port: otherPort(asked.port) });
-        attributes.push({ type: STUN_ATTRIBUTE.otherAddress, value });
-        const request = findAttribute(parsed.message, STUN_ATTRIBUTE.changeRequest);
-        const change = request === undefined ? undefined : parseChangeRequest(request);
-        const isImpossible = change?.changeIp === true && options.kind === "lies";
-        if (isImpossible) return true;
-        const wanted = {
-          address: change?.changeIp === true ? otherAddress : asked.address,
-          port: change?.changePort === true ? otherPort(asked.port) : asked.port,
-        };
-        answersFrom = sockets.find((s) => s.address === wanted.address && s.port === wanted.port) ?? asked;
+        attributes.push({ type: STUN_ATTRIBUTE.otherAddress, value: encodeAddress(other) });
       }
-      const to = { ...from, linkId: answersFrom.linkId };
+      const origin = options.kind === "ignores" ? asked : originOf(parsed.message, asked, other);
+      const socket = sockets.find(({ address, port }) => address === origin.address && port === origin.port);
+      if (socket === undefined) return true;
+      const to = { ...from, linkId: socket.linkId };
       answers.push({ to, bytes: encodeStun({ class: "success", method: 1, transactionId, attributes }) });
       return true;
     },
@@ -70,4 +67,20 @@ export function runBehaviourServer(net: VirtualInternet, options: BehaviourServe
     pollTransmit: () => answers.shift(),
   });
   return sockets.map(({ address, port }) => ({ address, port }));
+}
+
+function otherAddress({ addresses, ports, kind }: BehaviourServerOptions, asked: UdpAddress): UdpAddress {
+  const address = addresses.find((candidate) => candidate !== asked.address) ?? asked.address;
+  const port = ports.find((candidate) => candidate !== asked.port) ?? asked.port;
+  return { address: kind === "lies" ? NOWHERE : address, port };
+}
+
+/** Where the request wants its answer to come from. */
+function originOf(request: StunMessage, asked: UdpAddress, other: UdpAddress): UdpAddress {
+  const value = findAttribute(request, STUN_ATTRIBUTE.changeRequest);
+  const change = value === undefined ? undefined : parseChangeRequest(value);
+  return {
+    address: change?.changeIp === true ? other.address : asked.address,
+    port: change?.changePort === true ? other.port : asked.port,
+  };
 }

@@ -1,0 +1,70 @@
+import type { LinkId, UdpAddress } from "../net/index.ts";
+
+/** RFC 4787 §4.1 for mapping, §5 for filtering. */
+export type NatBehaviour = "endpoint-independent" | "address-dependent" | "address-and-port-dependent";
+
+export const NAT_BEHAVIOURS: readonly NatBehaviour[] = [
+  "endpoint-independent",
+  "address-dependent",
+  "address-and-port-dependent",
+];
+
+/** Folk names. `none` is no NAT; mapping that is not endpoint-independent is `symmetric`, whatever the filtering. */
+export type NatType =
+  | "none"
+  | "full cone"
+  | "restricted cone"
+  | "port-restricted cone"
+  | "symmetric"
+  | "UDP blocked"
+  | "unknown";
+
+export interface MappedSample {
+  readonly server: UdpAddress;
+  /** Our address as this server sees it. */
+  readonly mapped: UdpAddress;
+  /** Null if the request had to be repeated. */
+  readonly rttMs: number | null;
+}
+
+/** How the NAT picks ports (RFC 4787 §4.2), as far as the samples show. */
+export type PortPattern =
+  /** Too few different ports to tell. */
+  | { readonly kind: "unknown" }
+  /** The local port outside as well. */
+  | { readonly kind: "preserving" }
+  /** Each new mapping `step` further than the one before; `last` is the newest seen. */
+  | { readonly kind: "sequential"; readonly step: number; readonly last: number }
+  /** No order; `block` if they lie so close together that it is no accident. */
+  | { readonly kind: "random"; readonly block: PortBlock | null };
+
+export interface PortBlock {
+  readonly lowest: number;
+  readonly highest: number;
+  /** Estimate of the block's size, a power of two. */
+  readonly likelySizePorts: number;
+}
+
+export interface NatReport {
+  readonly linkId: LinkId;
+  readonly family: 4 | 6;
+  /** Whether UDP passes; null until an answer has come or all servers have been silent. */
+  readonly udp: boolean | null;
+  readonly mapping: NatBehaviour | "unknown";
+  readonly filtering: NatBehaviour | "unknown";
+  /** What is not excluded: several where the servers don't suffice to tell them apart. */
+  readonly possibleMappings: readonly NatBehaviour[];
+  readonly possibleFilterings: readonly NatBehaviour[];
+  readonly type: NatType;
+  /** Whether a packet from inside to our own mapped address comes back in (RFC 4787 §6); null if not known. */
+  readonly hairpin: boolean | null;
+  /** In the order in which the servers were first asked. */
+  readonly samples: readonly MappedSample[];
+  readonly ports: PortPattern;
+}
+
+export type NatEvent =
+  /** A server has answered: a server-reflexive candidate. */
+  | ({ readonly kind: "mapped"; readonly linkId: LinkId } & MappedSample)
+  /** After 3 s at the latest, and when everything is known; the second one may say more. */
+  | { readonly kind: "report"; readonly report: NatReport; readonly isFinal: boolean };
