@@ -7,8 +7,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { EngineEvent } from "./contract.ts";
 import { EngineError } from "./errors.ts";
+import type { RelayBinding } from "./relay-binding.ts";
 
-const ABI_VERSION = 2;
+const ABI_VERSION = 3;
 const COUNTERS_LAYOUT_VERSION = 1;
 const MODULE_PATH = fileURLToPath(new URL("../native/build/asterism-engine.node", import.meta.url));
 
@@ -54,6 +55,7 @@ export type NativePath = readonly [number, string, number, number, boolean, numb
 
 export interface Binding {
   readonly abiVersion: number;
+  readonly relay: RelayBinding;
   readonly layout: CountersLayout;
   describe(): { readonly crypto: boolean; readonly onePass: boolean };
   open(

@@ -64,7 +64,10 @@ export class PeerCounterBlock {
 }
 
 /** The reasons that have occurred, with their counts. */
-export function readDropCounters(page: BigUint64Array, layout: CountersLayout): Record<string, number> {
+export function readDropCounters(
+  page: BigUint64Array,
+  layout: Pick<CountersLayout, "dropReasons">,
+): Record<string, number> {
   const drops: Record<string, number> = {};
   layout.dropReasons.forEach((reason, index) => {
     const count = Number(page[index] ?? 0n);

@@ -15,3 +15,16 @@ export type {
 } from "./contract.ts";
 export { openDevice } from "./device.ts";
 export { EngineError, type EngineErrorReason } from "./errors.ts";
+export type {
+  AllocationCounters,
+  AllocationId,
+  AllocationOptions,
+  ListenerId,
+  OnRelayEvents,
+  RelayDevice,
+  RelayDeviceOptions,
+  RelayEvent,
+  RelayListenerInfo,
+  RelayListenerOptions,
+} from "./relay-contract.ts";
+export { openRelayDevice } from "./relay-device.ts";

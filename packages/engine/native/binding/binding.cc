@@ -8,12 +8,13 @@
 #include "base/clock.h"
 #include "device/device.h"
 #include "events.h"
+#include "relay_binding.h"
 
 namespace asterism::binding {
 namespace {
 
 /** Changes when the functions, their arguments or the counters' layout change: src/binding.ts expects its own value. */
-constexpr uint32_t ABI_VERSION = 2;
+constexpr uint32_t ABI_VERSION = 3;
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x656e67696e654466};
 
@@ -451,6 +452,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   export_function(env, exports, "send", send);
   export_function(env, exports, "sendInner", send_inner);
   export_function(env, exports, "counterChunk", counter_chunk);
+  export_relay(env, exports);
   return exports;
 }
 

@@ -66,6 +66,11 @@ class Receiver {
   /** Messages of fewer packets are opened at once: handing them over costs more. */
   static constexpr size_t MIN_TASK_PACKETS = 8;
 
+  /** After this many small packets the host's readers get a turn. */
+  static constexpr unsigned SMALL_PACKETS_PER_TURN = 128;
+  static constexpr size_t SMALL_PACKET_BYTES = 512;
+
+  void give_way();
   static size_t segment_size(msghdr& message, size_t len);
   void publish_tasks(int count);
   bool fill_task(OpenTask& task, uint8_t* data, size_t len, size_t segment);
@@ -111,6 +116,7 @@ class Receiver {
   uint64_t now_ = 0;
   PathAddress from_;
   Run run_;
+  unsigned small_packets_ = 0;
   /** Last source that was found allowed; valid while the table's version is the same. */
   struct {
     const Peer* peer = nullptr;
