@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "../../net/host.ts";
 import { LabError } from "../../net/lab-error.ts";
-import { execute, type LabProcess } from "../../net/lab-process.ts";
+import { type ExecOptions, type ExecResult, execute, type LabProcess } from "../../net/lab-process.ts";
 import type { Availability, Contender } from "../contender.ts";
 import { outerPair } from "../outer-pair.ts";
 import type { Tunnel } from "../scenario.ts";
@@ -11,17 +11,17 @@ import { fetchBackport, findInstalled } from "../wireguard-go-binary.ts";
 
 const PORT = 51_820;
 
+const DEVICE = "wg0";
+
 interface Side {
   readonly host: Host;
-  readonly device: string;
+  readonly process: LabProcess;
   readonly privateKey: string;
   readonly publicKey: string;
   readonly outer: string;
   readonly inner: string;
   readonly inner6: string;
 }
-
-let devices = 0;
 
 function wireguardGo(name: string, find: () => Promise<{ path: string; version: string }>): Contender {
   let binary = "";
@@ -38,18 +38,10 @@ function wireguardGo(name: string, find: () => Promise<{ path: string; version: 
     },
     async open(lab, setting): Promise<Tunnel> {
       const outer = await outerPair(lab, setting);
-      // Control sockets of wireguard-go lie in one folder whatever the namespace: names are unique on the machine.
-      const number = ++devices;
-      const side = async (host: Host, letter: "a" | "b", address: string, suffix: number): Promise<Side> => ({
-        host,
-        device: `w${letter}${process.pid.toString(36)}n${number}`,
-        ...(await keyPair()),
-        outer: address,
-        inner: `10.77.0.${suffix}`,
-        inner6: `fd77::${suffix}`,
-      });
-      const [a, b] = await Promise.all([side(outer.a, "a", outer.outerA, 1), side(outer.b, "b", outer.outerB, 2)]);
-      const started = await Promise.all([startDevice(binary, a), startDevice(binary, b)]);
+      const [a, b] = await Promise.all([
+        openSide(binary, outer.a, outer.outerA, 1),
+        openSide(binary, outer.b, outer.outerB, 2),
+      ]);
       await Promise.all([configure(a, b), configure(b, a)]);
       return {
         a: a.host,
@@ -58,11 +50,10 @@ function wireguardGo(name: string, find: () => Promise<{ path: string; version: 
         addressB: b.inner,
         ipv6A: a.inner6,
         ipv6B: b.inner6,
-        processGroups: started.map(({ pid }) => pid),
+        processGroups: [a.process.pid, b.process.pid],
         note: "chacha20-poly1305",
         close: async () => {
-          // It removes its control socket when it is asked to end.
-          await Promise.all(started.map((device) => device.stop()));
+          await Promise.all([a.process.stop(), b.process.stop()]);
         },
       };
     },
@@ -75,26 +66,46 @@ async function keyPair(): Promise<{ privateKey: string; publicKey: string }> {
   return { privateKey, publicKey };
 }
 
-async function startDevice(binary: string, side: Side): Promise<LabProcess> {
-  const started = side.host.spawn([binary, "-f", side.device], { env: { LOG_LEVEL: "error" } });
+async function openSide(binary: string, host: Host, outer: string, number: number): Promise<Side> {
+  return {
+    host,
+    process: await startDevice(binary, host),
+    ...(await keyPair()),
+    outer,
+    inner: `10.77.0.${number}`,
+    inner6: `fd77::${number}`,
+  };
+}
+
+/** Every wireguard-go of a machine puts its control socket into one folder: each gets a folder of its own here. */
+const PRIVATE_SOCKETS = 'mkdir -p /run/wireguard; mount -t tmpfs none /run/wireguard; exec "$@"';
+
+async function startDevice(binary: string, host: Host): Promise<LabProcess> {
+  const argv = ["unshare", "--mount", "sh", "-ec", PRIVATE_SOCKETS, "sh", binary, "-f", DEVICE];
+  const started = host.spawn(argv, { env: { LOG_LEVEL: "error" } });
   for (let attempt = 0; attempt < 100 && started.running; attempt++) {
-    const shown = await side.host.exec(["wg", "show", side.device], { allowFailure: true });
+    const shown = await wg(started, ["show", DEVICE], { allowFailure: true });
     if (shown.code === 0) return started;
     await delay(50);
   }
   throw new LabError(`wireguard-go did not open its device: ${started.describe()}`);
 }
 
+/** Runs `wg` where the device's control socket is seen. */
+function wg(device: LabProcess, args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+  return execute(["nsenter", "--target", String(device.pid), "--mount", "--net", "wg", ...args], options);
+}
+
 async function configure(self: Side, peer: Side): Promise<void> {
   const keyFile = join(await self.host.folder("wireguard"), "key");
   await writeFile(keyFile, self.privateKey, { mode: 0o600 });
-  const argv = ["wg", "set", self.device, "listen-port", String(PORT), "private-key", keyFile, "peer"];
-  argv.push(peer.publicKey, "endpoint", `${peer.outer}:${PORT}`, "allowed-ips", `${peer.inner}/32,${peer.inner6}/128`);
-  await self.host.exec(argv);
+  const args = ["set", DEVICE, "listen-port", String(PORT), "private-key", keyFile, "peer", peer.publicKey];
+  args.push("endpoint", `${peer.outer}:${PORT}`, "allowed-ips", `${peer.inner}/32,${peer.inner6}/128`);
+  await wg(self.process, args);
   await self.host.ip([
-    `addr add ${self.inner}/24 dev ${self.device}`,
-    `addr add ${self.inner6}/64 dev ${self.device} nodad`,
-    `link set ${self.device} up`,
+    `addr add ${self.inner}/24 dev ${DEVICE}`,
+    `addr add ${self.inner6}/64 dev ${DEVICE} nodad`,
+    `link set ${DEVICE} up`,
   ]);
 }
 
