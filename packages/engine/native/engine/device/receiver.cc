@@ -237,9 +237,9 @@ void Receiver::handle_transport(const Datagram& datagram) {
 
 /** `len`: of the inner packet with its padding. */
 void Receiver::note_authentic(Session& session, size_t len) {
-  if (session.unconfirmed.load(std::memory_order_relaxed)) confirm(session);
   small_packets_ += len <= SMALL_PACKET_BYTES;
   count(*session.peer, TRANSPORT_OVERHEAD_BYTES + len, len > 0);
+  if (session.unconfirmed.load(std::memory_order_relaxed)) confirm(session);
 }
 
 bool Receiver::accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len) {
@@ -276,6 +276,7 @@ bool Receiver::source_allowed(const Peer& peer, const uint8_t* packet) {
 }
 
 void Receiver::pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len) {
+  end_run();
   Event event{.kind = EventKind::inner, .peer = peer.id, .peer_generation = peer.generation, .at_ns = now_};
   event.from = from_;
   event.bytes.assign(packet, packet + len);
@@ -285,6 +286,8 @@ void Receiver::pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len
 void Receiver::confirm(Session& session) {
   Peer& peer = *session.peer;
   if (!promote_next(state_, peer, &session)) return;
+  // Whoever hears of it finds the packet counted.
+  end_run();
   Event event{.kind = EventKind::session_confirmed, .peer = peer.id, .peer_generation = peer.generation};
   event.local_index = session.local_index;
   state_.post(std::move(event));

@@ -150,6 +150,7 @@ void SendGroups::send(Group& group) {
   Link* link = state_.links.find(group.path.to.link);
   const int fd = link == nullptr ? -1 : link->fd(group.path.to.remote.is_v6());
   if (fd < 0) return state_.counters->drop(Drop::no_link, group.segments);
+  note_times(group);
   int error = 0;
   if (send_message(fd, group, group.pieces.data(), group.piece_count, group.len, error)) return count(group);
   if (error == EMSGSIZE) report_oversize(*link, group);
@@ -215,8 +216,19 @@ bool SendGroups::send_message(int fd, const Group& group, const iovec* pieces, u
   return false;
 }
 
-void SendGroups::count(const Group& group) {
+/** Before the group leaves: the answer may be here before this thread runs on. */
+void SendGroups::note_times(const Group& group) {
   const uint64_t now = now_ns();
+  PeerCounters& counters = *group.peer->counters;
+  set(counters.last_sent_at, now);
+  if (group.data_sent) {
+    set(counters.last_data_sent_at, now);
+    if (get(counters.first_unanswered_sent_at) == 0) set(counters.first_unanswered_sent_at, now);
+  }
+  if (get(counters.first_unacknowledged_received_at) != 0) set(counters.first_unacknowledged_received_at, 0);
+}
+
+void SendGroups::count(const Group& group) {
   PeerCounters& counters = *group.peer->counters;
   PathCounters& path = counters.paths[group.path.slot];
   add(counters.tx_packets, group.segments);
@@ -224,12 +236,6 @@ void SendGroups::count(const Group& group) {
   if (group.path.relayed) add(counters.tx_relayed_packets, group.segments);
   add(path.tx_packets, group.segments);
   add(path.tx_bytes, group.counted_bytes);
-  set(counters.last_sent_at, now);
-  if (group.data_sent) {
-    set(counters.last_data_sent_at, now);
-    if (get(counters.first_unanswered_sent_at) == 0) set(counters.first_unanswered_sent_at, now);
-  }
-  if (get(counters.first_unacknowledged_received_at) != 0) set(counters.first_unacknowledged_received_at, 0);
 }
 
 void SendGroups::report_oversize(const Link& link, const Group& group) {
