@@ -361,7 +361,7 @@ export class OverlayNetwork {
       observedAddress: this.#observedAddress,
       overlayRanges: this.#options.host.overlayRanges(),
     });
-    shell.run((mesh, time) => mesh.handleLocalCandidates(candidates, time));
+    shell.run((mesh, time) => mesh.handleHostCandidates(candidates, time));
   }
 
   /** What this run has found out that the next one wants to know; nothing while the network is down. */

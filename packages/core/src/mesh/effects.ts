@@ -47,6 +47,7 @@ export type MeshEffect =
   | {
       readonly kind: "notice";
       readonly level: "debug" | "info" | "warn";
-      readonly nodeId: string;
+      /** The peer that it is about; null: the host. */
+      readonly nodeId: string | null;
       readonly text: string;
     };

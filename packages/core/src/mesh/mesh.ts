@@ -2,8 +2,8 @@
  * One node of one overlay network, whole, without I/O: who the peers are, the tunnels to them and the paths that the
  * tunnels take.
  *
- * It composes `Roster` (whom to believe), `WireGuard` (handshakes, keys, timers) and a `PeerPaths` per agent. Inputs
- * come from three sides: the server (map, calls), the engine (datagrams that are not data, sessions needed or
+ * It composes `Roster` (whom to believe), `WireGuard` (handshakes, keys, timers), a `Gatherer` (where this host can be
+ * reached, relays) and a `PeerPaths` per agent. Inputs come from three sides: the server (map, calls, relays), the engine (datagrams that are not data, sessions needed or
  * confirmed, roaming, traffic counters) and the host (candidates, sleep). After every input the shell drains
  * `pollEffect` and sets one alarm for `pollTimeout`.
  *
@@ -11,11 +11,10 @@
  * addresses, WireGuard makes an initiation, which waits for the first path; the path answers, the initiation leaves on
  * it; the response brings the session, the engine sends what was waiting.
  */
-import type { IpRange } from "../addresses/index.ts";
 import { parseIpRange } from "../addresses/index.ts";
-import type { PeerInfo } from "../control/index.ts";
+import type { PeerInfo, RelaysMessage } from "../control/index.ts";
+import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index.ts";
 import type { Crypto } from "../identity/index.ts";
-import { publicKeyBytes } from "../identity/index.ts";
 import type { PathAddress } from "../net/index.ts";
 import {
   type CallBody,
@@ -29,8 +28,9 @@ import { parseStun } from "../stun/index.ts";
 import { type ClockReading, earliest, type Instant, type WallTime } from "../time.ts";
 import { type HandshakeFailure, type TrafficFacts, WireGuard, type WireGuardEvent } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
-import { MeshPeer } from "./mesh-peer.ts";
-import { pairPresharedKey } from "./preshared-key.ts";
+import { MeshGathering } from "./mesh-gathering.ts";
+import type { MeshPeer } from "./mesh-peer.ts";
+import { MeshPeers } from "./mesh-peers.ts";
 import { type Pin, Roster, type RosterChange, type VerifiedPeer } from "./roster.ts";
 
 export interface MeshOptions {
@@ -52,30 +52,34 @@ const PASSPHRASE_PROBLEM =
   "this device and that one were given different passphrases: join again with the right --secret on the one that is wrong";
 
 export class Mesh {
-  readonly #options: MeshOptions;
   readonly #roster: Roster;
   readonly #wireguard: WireGuard;
-  readonly #nodePublicKey: Uint8Array;
-  readonly #overlayRanges: readonly IpRange[];
-  readonly #peers = new Map<string, MeshPeer>(); // bounded: members of the map
-  readonly #byHandle = new Map<number, MeshPeer>(); // bounded: likewise
-  readonly #byCheckId = new Map<string, MeshPeer>(); // bounded: likewise
-  readonly #deadlines = new Map<MeshPeer, Instant>(); // bounded: likewise
+  readonly #peers: MeshPeers;
+  readonly #gatherer: Gatherer;
+  readonly #gathering: MeshGathering;
+  readonly #deadlines = new Map<MeshPeer, Instant>(); // bounded: members of the map
   readonly #effects: MeshEffect[] = []; // bounded: drained after every input
   readonly #drops: Record<string, number> = {}; // bounded: the reasons of the machines
-  #localCandidates: readonly LocalCandidate[] = [];
   #serverTimeOffsetMs = 0;
 
   constructor(options: MeshOptions) {
-    this.#options = options;
     this.#roster = new Roster(options.networkId, options.crypto, options.pins);
-    this.#nodePublicKey = options.crypto.x25519PublicKey(options.nodePrivateKey);
     this.#wireguard = new WireGuard({
       privateKey: options.nodePrivateKey,
       crypto: options.crypto,
       random: options.random,
     });
-    this.#overlayRanges = options.overlayRanges.flatMap((text) => parseIpRange(text) ?? []);
+    const overlayRanges = options.overlayRanges.flatMap((text) => parseIpRange(text) ?? []);
+    const emit = (effect: MeshEffect): void => void this.#effects.push(effect);
+    this.#peers = new MeshPeers({ ...options, overlayRanges, wireguard: this.#wireguard, emit });
+    this.#gatherer = new Gatherer({ random: options.random, overlayRanges });
+    this.#gathering = new MeshGathering({
+      gatherer: this.#gatherer,
+      peers: this.#peers,
+      emit,
+      drainPeer: (peer, time) => this.#drain(peer, time),
+      countDrop: (reason) => this.#countDrop(reason),
+    });
   }
 
   get roster(): Roster {
@@ -83,7 +87,12 @@ export class Mesh {
   }
 
   get peers(): ReadonlyMap<string, MeshPeer> {
-    return this.#peers;
+    return this.#peers.byNodeId;
+  }
+
+  /** What is known of this host's NATs, candidates and relays. */
+  gathering(): GatheringSnapshot {
+    return this.#gatherer.snapshot();
   }
 
   /** Datagrams and calls that were not acted upon, by reason. */
@@ -100,6 +109,13 @@ export class Mesh {
 
   handleMapChange(upserts: readonly PeerInfo[], removals: readonly string[], time: ClockReading): void {
     this.#applyRoster(this.#roster.apply(upserts, removals), time);
+  }
+
+  /** The network's relays and STUN servers; replaces the former ones. */
+  handleRelays(message: RelaysMessage, time: ClockReading): void {
+    const { relays, stunServers } = readRelays(message);
+    this.#gatherer.handleServers(relays, stunServers, time.now);
+    this.#gathering.drain(time);
   }
 
   /** A call that the server forwarded; `sealed` is base64. */
@@ -128,7 +144,7 @@ export class Mesh {
 
   /** The control stream is up again: calls that could not be sent go out. */
   handleSignallingReady(time: ClockReading): void {
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#peers.all()) {
       peer.paths?.handleSignallingReady(time.now);
       this.#drain(peer, time);
     }
@@ -147,11 +163,15 @@ export class Mesh {
     const parsed = parseStun(bytes);
     if (!parsed.ok) return parsed.reason;
     const checkId = checkIdOf(parsed.message);
-    const peer = checkId === undefined ? undefined : this.#byCheckId.get(checkId);
-    if (peer?.paths === undefined) return "check-of-unknown-peer";
-    const dropped = peer.paths.handleCheck(parsed.message, from, time.now);
-    this.#drain(peer, time);
-    return dropped;
+    const peer = checkId === undefined ? undefined : this.#peers.getByCheckId(checkId);
+    if (peer?.paths !== undefined) {
+      const dropped = peer.paths.handleCheck(parsed.message, from, time.now);
+      this.#drain(peer, time);
+      return dropped;
+    }
+    const outcome = this.#gatherer.handleMessage(parsed.message, from, time.now);
+    this.#gathering.drain(time);
+    return outcome === undefined ? "check-of-unknown-peer" : (outcome.dropped ?? undefined);
   }
 
   /** A packet waits for the peer. */
@@ -190,13 +210,16 @@ export class Mesh {
 
   // The host
 
-  /** This host's candidates; replaces the former ones. */
-  handleLocalCandidates(candidates: readonly LocalCandidate[], time: ClockReading): void {
-    this.#localCandidates = candidates;
-    for (const peer of this.#peers.values()) {
-      peer.paths?.handleLocalCandidates(candidates, time.now);
-      this.#drain(peer, time);
-    }
+  /** What the host knows of its own addresses; replaces what it knew before. See `Gatherer.handleHostCandidates`. */
+  handleHostCandidates(candidates: readonly LocalCandidate[], time: ClockReading): void {
+    this.#gatherer.handleHostCandidates(candidates, time.now);
+    this.#gathering.drain(time);
+  }
+
+  /** Examines the NATs anew; `gathering` shows the results, within 3 s. */
+  handleNetcheck(time: ClockReading): void {
+    this.#gatherer.handleNetcheck(time.now);
+    this.#gathering.drain(time);
   }
 
   /** Addresses at which a peer was reached in an earlier run. */
@@ -207,9 +230,11 @@ export class Mesh {
     this.#drain(peer, time);
   }
 
-  /** The host slept. */
+  /** The host slept, or has changed networks. */
   handleResume(time: ClockReading): void {
-    for (const peer of this.#peers.values()) {
+    this.#gatherer.handleResume(time.now);
+    this.#gathering.drain(time);
+    for (const peer of this.#peers.all()) {
       peer.paths?.handleResume(time.now);
       this.#drain(peer, time);
     }
@@ -217,6 +242,9 @@ export class Mesh {
 
   handleTimeout(time: ClockReading): void {
     this.#wireguard.handleTimeout(time);
+    const gatheringAt = this.#gatherer.pollTimeout();
+    if (gatheringAt !== undefined && gatheringAt <= time.now) this.#gatherer.handleTimeout(time.now);
+    this.#gathering.drain(time);
     for (const [peer, at] of [...this.#deadlines]) {
       if (at > time.now) continue;
       peer.paths?.handleTimeout(time.now);
@@ -227,7 +255,7 @@ export class Mesh {
 
   /** When `handleTimeout` is due; undefined while nothing is going on. */
   pollTimeout(): Instant | undefined {
-    let due = this.#wireguard.pollTimeout()?.at;
+    let due = earliest(this.#wireguard.pollTimeout()?.at, this.#gatherer.pollTimeout());
     for (const at of this.#deadlines.values()) due = earliest(due, at);
     return due;
   }
@@ -242,63 +270,25 @@ export class Mesh {
   }
 
   #applyRoster(change: RosterChange, time: ClockReading): void {
-    for (const nodeId of change.removed) this.#removePeer(nodeId);
+    for (const nodeId of change.removed) this.#removePeer(nodeId, time);
     for (const verified of change.upserted) this.#upsertPeer(verified, time);
     this.#drainWireGuard(time);
   }
 
   #upsertPeer(verified: VerifiedPeer, time: ClockReading): void {
-    const known = this.#peers.get(verified.nodeId);
-    const allowedIps = [`${verified.ipv4}/32`, `${verified.ipv6}/128`];
-    if (known !== undefined && known.peer.nodeKey === verified.nodeKey) {
-      known.update(verified);
-      this.#effects.push({ kind: "set-allowed-ips", nodeId: verified.nodeId, allowedIps });
-      return;
-    }
-    if (known !== undefined) this.#removePeer(verified.nodeId);
-    const peer = this.#createPeer(verified);
-    this.#peers.set(verified.nodeId, peer);
-    this.#byHandle.set(peer.handle, peer);
-    if (peer.checkId !== undefined) this.#byCheckId.set(peer.checkId, peer);
-    this.#effects.push({ kind: "add-peer", nodeId: verified.nodeId, allowedIps });
-    peer.paths?.handleLocalCandidates(this.#localCandidates, time.now);
-    this.#drain(peer, time);
+    if (this.#peers.get(verified.nodeId)?.peer.nodeKey !== verified.nodeKey) this.#removePeer(verified.nodeId, time);
+    const added = this.#peers.upsert(verified);
+    if (added === undefined) return;
+    this.#gathering.introduce(added, time.now);
+    this.#drain(added, time);
   }
 
-  #createPeer(peer: VerifiedPeer): MeshPeer {
-    const { crypto, random, nodePrivateKey, stretchedSecret } = this.#options;
-    const publicKey = publicKeyBytes(peer.nodeKey);
-    const presharedKey =
-      stretchedSecret === null ? null : pairPresharedKey(crypto, stretchedSecret, this.#nodePublicKey, publicKey);
-    const handle = this.#wireguard.addPeer({ publicKey, ...(presharedKey === null ? {} : { presharedKey }) });
-    return new MeshPeer({
-      peer,
-      handle,
-      crypto,
-      random,
-      nodePrivateKey,
-      nodePublicKey: this.#nodePublicKey,
-      presharedKey,
-      overlayRanges: this.#overlayRanges,
-      aead: this.#agreeOnAead(peer),
-    });
-  }
-
-  /** A node key never changes its announced ciphers, so both ends of a session come to the same result. */
-  #agreeOnAead(peer: VerifiedPeer): Aead {
-    const both = this.#options.aeads.includes("aes-256-gcm") && peer.aeads.includes("aes-256-gcm");
-    return both ? "aes-256-gcm" : "chacha20-poly1305";
-  }
-
-  #removePeer(nodeId: string): void {
-    const peer = this.#peers.get(nodeId);
+  #removePeer(nodeId: string, time: ClockReading): void {
+    const peer = this.#peers.remove(nodeId);
     if (peer === undefined) return;
-    this.#wireguard.removePeer(peer.handle);
-    this.#peers.delete(nodeId);
-    this.#byHandle.delete(peer.handle);
     this.#deadlines.delete(peer);
-    if (peer.checkId !== undefined) this.#byCheckId.delete(peer.checkId);
-    this.#effects.push({ kind: "remove-peer", nodeId });
+    this.#gathering.forget(peer, time.now);
+    this.#gathering.drain(time);
   }
 
   #learnAddress(peer: MeshPeer, from: PathAddress, time: ClockReading): void {
@@ -322,6 +312,8 @@ export class Mesh {
     const deadline = paths.pollTimeout();
     if (deadline === undefined) this.#deadlines.delete(peer);
     else this.#deadlines.set(peer, deadline.at);
+    this.#gathering.handlePeer(peer, time.now);
+    this.#gathering.drain(time);
   }
 
   #handlePathEvent(peer: MeshPeer, event: PeerPathsEvent, time: ClockReading): void {
@@ -330,8 +322,13 @@ export class Mesh {
       case "call":
         this.#sendCall(peer, event.body, time);
         return;
+      case "channel-wanted":
+      case "channel-unwanted":
+        this.#gathering.handlePathEvent(peer, event, time.now);
+        return;
       case "paths":
         this.#effects.push(peer.handlePaths(event));
+        this.#gathering.handleTable(event.paths, time.now);
         this.#sendHeld(peer, time.now);
         return;
       case "path-changed":
@@ -357,7 +354,7 @@ export class Mesh {
   #drainWireGuard(time: ClockReading): void {
     const wireguard = this.#wireguard;
     for (let event = wireguard.pollEvent(); event !== undefined; event = wireguard.pollEvent()) {
-      const peer = this.#byHandle.get(event.peer);
+      const peer = this.#peers.getByHandle(event.peer);
       if (peer !== undefined) this.#handleWireGuardEvent(peer, event, time);
     }
     for (let transmit = wireguard.pollTransmit(); transmit !== undefined; transmit = wireguard.pollTransmit()) {
@@ -366,7 +363,7 @@ export class Mesh {
         this.#effects.push({ kind: "send-datagram", to, bytes });
         continue;
       }
-      const peer = this.#byHandle.get(transmit.peer);
+      const peer = this.#peers.getByHandle(transmit.peer);
       if (peer === undefined) continue;
       peer.paths?.wantPath(time.now);
       this.#sendHandshake(peer, bytes, time.now);

@@ -12,6 +12,7 @@ export {
   type CandidateKind,
   candidatePriority,
   type LocalCandidate,
+  linkPreferenceOf,
   MAX_CANDIDATES,
   offeredCandidates,
   type RemoteCandidate,

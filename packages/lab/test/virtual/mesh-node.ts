@@ -122,7 +122,7 @@ export class MeshNode implements VirtualMachine {
       const priority = candidatePriority("host", 0);
       this.#candidates.push({ kind: "host", address: { address, port: PORT }, linkId, priority });
     }
-    this.act((mesh, time) => mesh.handleLocalCandidates(this.#candidates, time));
+    this.act((mesh, time) => mesh.handleHostCandidates(this.#candidates, time));
   }
 
   /** An input for the mesh, as of the server or the host. */

@@ -1,0 +1,386 @@
+/**
+ * Finds out at which addresses this host can be reached: its own, those that STUN servers see (server-reflexive), and
+ * those that relays receive at for us (relayed). One for each overlay device, for all its links and peers.
+ *
+ * Life story: when links or servers become known, and when the network changes, the NATs are examined once. After that
+ * nothing is sent until somebody talks without a direct path (`handleNeed`, repeated while it lasts): then the servers
+ * are asked again if their answers are older than 25 s, and the nearest relay is asked for an allocation on each link.
+ * Five minutes after the last need allocations are given back, and nothing is sent any more.
+ *
+ * Relays are reached over UDP on the links' own sockets. Streams to relays (TCP, TLS) would be clients beside these:
+ * their allocations add candidates and channels in the same way.
+ *
+ * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`.
+ */
+import type { IpRange } from "../addresses/index.ts";
+import { NatDiscovery } from "../nat/index.ts";
+import { formatUdpAddress, type LinkId, type PathAddress, type UdpAddress } from "../net/index.ts";
+import {
+  type ChannelPlace,
+  candidatePriority,
+  type LocalCandidate,
+  linkPreferenceOf,
+  offeredCandidates,
+} from "../paths/index.ts";
+import type { RandomBytes } from "../random.ts";
+import type { StunMessage } from "../stun/index.ts";
+import { addMs, earliest, type Instant } from "../time.ts";
+import { BindingRequests } from "./binding-requests.ts";
+import type { GatheringEvent, GatheringSnapshot, Relay } from "./gathering-types.ts";
+import { ReflexiveFacts } from "./reflexive-facts.ts";
+import { chooseRelay } from "./relay-choice.ts";
+import { RelayClients } from "./relay-clients.ts";
+import {
+  MAX_RELAYS_AT_ONCE,
+  NEED_MS,
+  REFLEXIVE_FRESH_MS,
+  RELAY_CHOICE_MS,
+  RELAY_IDLE_MS,
+  RELAY_RETIRE_MS,
+  STUN_SERVERS_ASKED,
+} from "./timings.ts";
+
+export interface GathererOptions {
+  readonly random: RandomBytes;
+  /** Ranges of all networks this host is in: never a candidate. */
+  readonly overlayRanges: readonly IpRange[];
+}
+
+interface Link {
+  readonly hosts: readonly UdpAddress[];
+  readonly preference: number;
+}
+
+export class Gatherer {
+  readonly #overlayRanges: readonly IpRange[];
+  readonly #discovery: NatDiscovery;
+  readonly #requests: BindingRequests;
+  readonly #clients: RelayClients;
+  readonly #facts = new ReflexiveFacts();
+  readonly #events: GatheringEvent[] = []; // bounded: drained after every input
+  /** Candidates that the host knows by itself. */
+  #given: readonly LocalCandidate[] = [];
+  #links: ReadonlyMap<LinkId, Link> = new Map(); // bounded: links of this host
+  #relays: readonly Relay[] = []; // bounded: by the control message
+  #stunServers: readonly UdpAddress[] = []; // bounded: likewise
+  #candidates: readonly LocalCandidate[] = [];
+  #neededAt: Instant | undefined;
+  /** While it is not over, somebody needs us; undefined afterwards. */
+  #needEndsAt: Instant | undefined;
+  /** When servers were last asked. */
+  #askedAt: Instant | undefined;
+  #preferredId: string | undefined;
+  /** Until then an answer may show which relay is the nearest. */
+  #chooseBy: Instant | undefined;
+  /** When another relay than the preferred one is given up. */
+  #retireAt: Instant | undefined;
+
+  constructor({ random, overlayRanges }: GathererOptions) {
+    this.#overlayRanges = overlayRanges;
+    this.#discovery = new NatDiscovery(random);
+    this.#requests = new BindingRequests(random);
+    this.#clients = new RelayClients(random);
+  }
+
+  /** As last reported by a `candidates` event. */
+  get candidates(): readonly LocalCandidate[] {
+    return this.#candidates;
+  }
+
+  /**
+   * What the host knows by itself: addresses of its interfaces, port mappings, and what the server has seen; replaces
+   * the former ones. Links without any are gone.
+   */
+  handleHostCandidates(given: readonly LocalCandidate[], now: Instant): void {
+    const before = this.#links;
+    this.#given = given;
+    this.#links = describeLinks(given);
+    let isChanged = false;
+    for (const linkId of new Set([...before.keys(), ...this.#links.keys()])) {
+      const link = this.#links.get(linkId);
+      if (JSON.stringify(before.get(linkId)?.hosts) === JSON.stringify(link?.hosts)) continue;
+      isChanged = true;
+      this.#facts.forgetLink(linkId);
+      if (link === undefined) this.#clients.removeLink(linkId, now);
+    }
+    if (isChanged) {
+      this.#discover(now);
+      this.#clients.handleResume(now);
+      if (this.#isNeeded(now)) this.#useRelay(now);
+    }
+    this.#settle(now);
+  }
+
+  /** The network's relays and STUN servers; replaces the former ones. */
+  handleServers(relays: readonly Relay[], stunServers: readonly UdpAddress[], now: Instant): void {
+    const before = this.#servers().map(formatUdpAddress).join();
+    const places = new Map(this.#relays.map((relay) => [relay.id, placesOf(relay)]));
+    this.#relays = relays;
+    this.#stunServers = stunServers;
+    const unchanged = new Set(relays.filter((relay) => places.get(relay.id) === placesOf(relay)).map(({ id }) => id));
+    this.#clients.close((relayId) => !unchanged.has(relayId), now);
+    for (const relay of relays) this.#clients.setCredentials(relay, now);
+    if (this.#servers().map(formatUdpAddress).join() !== before) this.#discover(now);
+    if (this.#isNeeded(now)) this.#useRelay(now);
+    this.#settle(now);
+  }
+
+  /** Somebody talks, or is about to, and there is no direct path. Repeat while it lasts. */
+  handleNeed(now: Instant): void {
+    this.#neededAt = now;
+    this.#needEndsAt = addMs(now, NEED_MS);
+    this.#refresh(now);
+    this.#useRelay(now);
+    this.#settle(now);
+  }
+
+  /** A peer wants to be reached through an allocation of ours. */
+  wantChannel(owner: string, place: ChannelPlace, now: Instant): void {
+    this.#clients.wantChannel(owner, place, now);
+    this.#settle(now);
+  }
+
+  releaseChannel(owner: string, place: ChannelPlace, now: Instant): void {
+    this.#clients.releaseChannel(owner, place, now);
+    this.#settle(now);
+  }
+
+  /** The peer is gone. */
+  releaseAll(owner: string, now: Instant): void {
+    this.#clients.releaseAll(owner, now);
+    this.#settle(now);
+  }
+
+  /** The relayed path in use is not trusted any more. */
+  handleRelayDoubt(linkId: LinkId, relay: UdpAddress, now: Instant): void {
+    this.#clients.handleDoubt(linkId, relay, now);
+    this.#settle(now);
+  }
+
+  /** Undefined if the message is not for us; else why it was dropped, null if it was acted upon. */
+  handleMessage(
+    message: StunMessage,
+    from: PathAddress,
+    now: Instant,
+  ): { readonly dropped: string | null } | undefined {
+    if (from.channel !== null) return undefined;
+    let outcome: { readonly dropped: string | null } | undefined;
+    if (this.#discovery.handleMessage(message, from, now)) outcome = { dropped: null };
+    else if (this.#handleAnswer(message, from, now)) outcome = { dropped: null };
+    else outcome = this.#clients.handleDatagram(message.bytes, from, now);
+    this.#settle(now);
+    return outcome;
+  }
+
+  /** The host slept, or what lies behind its links may be another network. */
+  handleResume(now: Instant): void {
+    if (this.#askedAt !== now) this.#discover(now);
+    this.#clients.handleResume(now);
+    this.#settle(now);
+  }
+
+  /** Examines the NATs anew, for somebody who wants to know. */
+  handleNetcheck(now: Instant): void {
+    this.#discover(now);
+    this.#settle(now);
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#discovery.handleTimeout(now);
+    this.#requests.handleTimeout(now);
+    this.#clients.handleTimeout(now);
+    if (this.#isNeeded(now)) {
+      this.#refresh(now);
+      this.#useRelay(now);
+    } else this.#needEndsAt = undefined;
+    if (this.#retireAt !== undefined && now >= this.#retireAt) {
+      this.#retireAt = undefined;
+      this.#clients.close((relayId) => relayId !== this.#preferredId, now);
+    }
+    const idleAt = this.#idleAt();
+    if (idleAt !== undefined && now >= idleAt) this.#clients.close(() => true, now);
+    this.#settle(now);
+  }
+
+  pollTimeout(): Instant | undefined {
+    let next = earliest(this.#discovery.pollTimeout()?.at, this.#requests.pollTimeout());
+    next = earliest(next, this.#clients.pollTimeout());
+    next = earliest(next, this.#idleAt());
+    next = earliest(next, this.#retireAt);
+    if (this.#needEndsAt === undefined) return next;
+    next = earliest(next, this.#needEndsAt);
+    next = earliest(next, this.#chooseBy);
+    return this.#askedAt === undefined ? next : earliest(next, addMs(this.#askedAt, REFLEXIVE_FRESH_MS));
+  }
+
+  pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
+    return this.#discovery.pollTransmit() ?? this.#requests.pollTransmit() ?? this.#clients.pollTransmit();
+  }
+
+  pollEvent(): GatheringEvent | undefined {
+    return this.#events.shift();
+  }
+
+  snapshot(): GatheringSnapshot {
+    return {
+      candidates: this.#candidates,
+      nats: this.#discovery.snapshot(),
+      reflexive: this.#facts.all,
+      relays: this.#relays.map((relay) => ({
+        id: relay.id,
+        name: relay.name,
+        addresses: relay.udp,
+        rttMs: this.#facts.rttMs(relay.udp),
+        isPreferred: relay.id === this.#preferredId,
+        allocations: this.#clients.snapshot(relay.id),
+      })),
+      neededAt: this.#neededAt ?? null,
+    };
+  }
+
+  // STUN
+
+  #discover(now: Instant): void {
+    this.#askedAt = now;
+    this.#requests.retain(({ linkId }) => this.#links.has(linkId));
+    const links = [...this.#links].map(([linkId, { hosts }]) => ({ linkId, localAddresses: hosts }));
+    this.#discovery.run(links, this.#servers(), now);
+  }
+
+  /** Asks the first STUN servers and all relays again, unless what they told is fresh. */
+  #refresh(now: Instant): void {
+    const isFresh = this.#askedAt !== undefined && now - this.#askedAt < REFLEXIVE_FRESH_MS;
+    if (isFresh) return;
+    this.#askedAt = now;
+    if (this.#discovery.isRunning) return;
+    for (const [linkId, { hosts }] of this.#links) {
+      for (const isIpv6 of [false, true]) {
+        if (!hosts.some(({ address }) => address.includes(":") === isIpv6)) continue;
+        const usable = this.#servers().filter(({ address }) => address.includes(":") === isIpv6);
+        const relays = this.#relays.flatMap(({ udp }) => udp.filter(({ address }) => address.includes(":") === isIpv6));
+        const known = usable.filter((server) => this.#facts.hasAnswered(linkId, server));
+        const asked = [...(known.length > 0 ? known : usable).slice(0, STUN_SERVERS_ASKED), ...relays];
+        for (const remote of asked) this.#requests.ask({ linkId, remote, channel: null }, now);
+      }
+    }
+  }
+
+  #handleAnswer(message: StunMessage, from: PathAddress, now: Instant): boolean {
+    const answer = this.#requests.handleMessage(message, from, now);
+    if (answer?.mapped === undefined) return answer !== undefined;
+    const { to, mapped, rttMs } = answer;
+    this.#facts.add(to.linkId, to.remote, mapped, rttMs, now);
+    return true;
+  }
+
+  /** All STUN servers, the relays included, each once. */
+  #servers(): UdpAddress[] {
+    const all = [...this.#stunServers, ...this.#relays.flatMap(({ udp }) => udp)];
+    return [...new Map(all.map((server) => [formatUdpAddress(server), server])).values()];
+  }
+
+  // Relays
+
+  #useRelay(now: Instant): void {
+    if (this.#relays.length === 0 || this.#links.size === 0) return;
+    if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
+    const options = this.#relays.map(({ id, udp }) => {
+      return { id, rttMs: this.#facts.rttMs(udp), isFailing: this.#clients.isFailing(id) };
+    });
+    const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
+    const chosenId = chooseRelay(options, this.#preferredId, mayWait);
+    const chosen = this.#relays.find(({ id }) => id === chosenId);
+    if (chosen === undefined) return;
+    this.#chooseBy = undefined;
+    this.#prefer(chosen, now);
+    for (const [linkId, link] of this.#links) {
+      const server = this.#relayServer(chosen, linkId, link);
+      if (server !== undefined) this.#clients.open(linkId, chosen, server, now);
+    }
+  }
+
+  /** The one that was used before stays for a while, as peers know its addresses. */
+  #prefer({ id }: Relay, now: Instant): void {
+    const former = this.#preferredId;
+    this.#preferredId = id;
+    const others = [...this.#clients.relayIds()].filter((other) => other !== id);
+    if (others.length === 0) return;
+    this.#retireAt ??= addMs(now, RELAY_RETIRE_MS);
+    if (others.length >= MAX_RELAYS_AT_ONCE) {
+      this.#clients.close((relayId) => relayId !== id && relayId !== former, now);
+    }
+  }
+
+  /** The relay's address of an IP version that the link has, one that has answered rather than another. */
+  #relayServer({ udp }: Relay, linkId: LinkId, { hosts }: Link): UdpAddress | undefined {
+    const usable = udp.filter((server) =>
+      hosts.some(({ address }) => address.includes(":") === server.address.includes(":")),
+    );
+    return usable.find((server) => this.#facts.hasAnswered(linkId, server)) ?? usable[0];
+  }
+
+  #isNeeded(now: Instant): boolean {
+    return this.#needEndsAt !== undefined && now < this.#needEndsAt;
+  }
+
+  #idleAt(): Instant | undefined {
+    const isInUse = this.#clients.relayIds().size > 0;
+    return isInUse && this.#neededAt !== undefined ? addMs(this.#neededAt, RELAY_IDLE_MS) : undefined;
+  }
+
+  // What comes out
+
+  #settle(now: Instant): void {
+    for (let event = this.#discovery.pollEvent(); event !== undefined; event = this.#discovery.pollEvent()) {
+      if (event.kind === "mapped") this.#facts.add(event.linkId, event.server, event.mapped, event.rttMs, now);
+    }
+    if (this.#chooseBy !== undefined && this.#isNeeded(now)) this.#useRelay(now);
+    this.#publish();
+    for (let event = this.#clients.pollEvent(); event !== undefined; event = this.#clients.pollEvent()) {
+      this.#events.push(event);
+    }
+  }
+
+  #publish(): void {
+    const gathered = [...this.#given, ...this.#reflexiveCandidates(), ...this.#relayedCandidates()];
+    const candidates = offeredCandidates(gathered, this.#overlayRanges);
+    if (JSON.stringify(candidates) === JSON.stringify(this.#candidates)) return;
+    this.#candidates = candidates;
+    this.#events.push({ kind: "candidates", candidates });
+  }
+
+  #reflexiveCandidates(): LocalCandidate[] {
+    const candidates: LocalCandidate[] = [];
+    for (const [linkId, { hosts, preference }] of this.#links) {
+      for (const family of [4, 6] as const) {
+        for (const address of this.#facts.mapped(linkId, family, this.#servers())) {
+          if (hosts.some((host) => host.address === address.address)) continue;
+          const priority = candidatePriority("server-reflexive", preference);
+          candidates.push({ kind: "server-reflexive", address, linkId, priority });
+        }
+      }
+    }
+    return candidates;
+  }
+
+  #relayedCandidates(): LocalCandidate[] {
+    return this.#clients.relayedAddresses().map(({ linkId, relay, address }) => {
+      const priority = candidatePriority("relayed", this.#links.get(linkId)?.preference ?? 0);
+      return { kind: "relayed", address, linkId, priority, relay };
+    });
+  }
+}
+
+function describeLinks(given: readonly LocalCandidate[]): Map<LinkId, Link> {
+  const links = new Map<LinkId, Link>();
+  for (const [linkId, own] of Map.groupBy(given, (candidate) => candidate.linkId)) {
+    const hosts = own.filter(({ kind }) => kind === "host").map(({ address }) => address);
+    const preference = Math.max(...own.map(({ priority }) => linkPreferenceOf(priority)));
+    if (hosts.length > 0) links.set(linkId, { hosts, preference });
+  }
+  return links;
+}
+
+function placesOf({ udp }: Relay): string {
+  return udp.map(formatUdpAddress).join();
+}

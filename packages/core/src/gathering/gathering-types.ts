@@ -1,0 +1,62 @@
+import type { NatReport } from "../nat/index.ts";
+import type { LinkId, UdpAddress } from "../net/index.ts";
+import type { ChannelPlace, LocalCandidate } from "../paths/index.ts";
+import type { Instant } from "../time.ts";
+import type { TurnClientSnapshot } from "../turn/index.ts";
+
+/** A TURN server that may be used, with what is needed to reach it over UDP. */
+export interface Relay {
+  readonly id: string;
+  /** For people. */
+  readonly name: string;
+  /** Where it answers on UDP: one or more, of either IP version. */
+  readonly udp: readonly UdpAddress[];
+  readonly username: string;
+  readonly password: string;
+}
+
+export type GatheringEvent =
+  /** All our candidates, as `offeredCandidates` gives them: for every `PeerPaths`. */
+  | { readonly kind: "candidates"; readonly candidates: readonly LocalCandidate[] }
+  /** `owner` may use the channel that it wanted. */
+  | ({ readonly kind: "channel-bound"; readonly owner: string; readonly channel: number } & ChannelPlace)
+  | ({ readonly kind: "channel-lost"; readonly owner: string } & ChannelPlace)
+  /** The relay has heard something from an address that no channel is bound to. */
+  | ({ readonly kind: "indirect"; readonly bytes: Uint8Array } & ChannelPlace)
+  /** What a person may want to know about a relay; a log line. */
+  | { readonly kind: "notice"; readonly level: "info" | "warn"; readonly text: string };
+
+export interface AllocationSnapshot extends TurnClientSnapshot {
+  readonly linkId: LinkId;
+}
+
+export interface RelaySnapshot {
+  readonly id: string;
+  readonly name: string;
+  readonly addresses: readonly UdpAddress[];
+  /** The shortest of all links; null before the first answer. */
+  readonly rttMs: number | null;
+  /** New allocations are made here. */
+  readonly isPreferred: boolean;
+  readonly allocations: readonly AllocationSnapshot[];
+}
+
+/** What a STUN server has told on one link. */
+export interface ReflexiveFact {
+  readonly linkId: LinkId;
+  readonly server: UdpAddress;
+  readonly mapped: UdpAddress;
+  /** Of the last request that was not repeated; null if there was none. */
+  readonly rttMs: number | null;
+  readonly answeredAt: Instant;
+}
+
+export interface GatheringSnapshot {
+  readonly candidates: readonly LocalCandidate[];
+  /** One for each link and IP version. */
+  readonly nats: readonly NatReport[];
+  readonly reflexive: readonly ReflexiveFact[];
+  readonly relays: readonly RelaySnapshot[];
+  /** When somebody last talked without a direct path. */
+  readonly neededAt: Instant | null;
+}

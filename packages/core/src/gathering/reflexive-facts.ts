@@ -1,0 +1,68 @@
+import { formatUdpAddress, type LinkId, type UdpAddress } from "../net/index.ts";
+import type { Instant } from "../time.ts";
+import { serverKey } from "./binding-requests.ts";
+import type { ReflexiveFact } from "./gathering-types.ts";
+import { MAX_REFLEXIVE, REFLEXIVE_STALE_MS } from "./timings.ts";
+
+const MAX_FACTS = 256;
+
+/** What STUN servers have told of our addresses and of their distance. */
+export class ReflexiveFacts {
+  readonly #facts = new Map<string, ReflexiveFact>(); // bounded: MAX_FACTS, oldest dropped
+
+  get all(): readonly ReflexiveFact[] {
+    return [...this.#facts.values()];
+  }
+
+  /** `rttMs` null leaves what was measured before. */
+  add(linkId: LinkId, server: UdpAddress, mapped: UdpAddress, rttMs: number | null, now: Instant): void {
+    const key = serverKey(linkId, server);
+    const before = this.#facts.get(key);
+    this.#facts.delete(key);
+    this.#facts.set(key, { linkId, server, mapped, rttMs: rttMs ?? before?.rttMs ?? null, answeredAt: now });
+    if (this.#facts.size > MAX_FACTS) this.#facts.delete(this.#facts.keys().next().value ?? "");
+  }
+
+  /** The link is gone, or has other addresses. */
+  forgetLink(linkId: LinkId): void {
+    for (const [key, fact] of this.#facts) if (fact.linkId === linkId) this.#facts.delete(key);
+  }
+
+  /** The shortest round trip to any of these addresses. */
+  rttMs(servers: readonly UdpAddress[]): number | null {
+    const keys = new Set(servers.map(formatUdpAddress));
+    let shortest: number | null = null;
+    for (const { server, rttMs } of this.#facts.values()) {
+      if (rttMs === null || !keys.has(formatUdpAddress(server))) continue;
+      shortest = shortest === null ? rttMs : Math.min(shortest, rttMs);
+    }
+    return shortest;
+  }
+
+  hasAnswered(linkId: LinkId, server: UdpAddress): boolean {
+    return this.#facts.has(serverKey(linkId, server));
+  }
+
+  /**
+   * Our addresses on a link, one for each IP address, as the first of `servers` sees them. The order of the servers
+   * decides, not that of their answers: behind a symmetric NAT each server tells another port, and an offer that
+   * changes with every answer would have peers called for nothing.
+   */
+  mapped(linkId: LinkId, family: 4 | 6, servers: readonly UdpAddress[]): UdpAddress[] {
+    const facts = this.all.filter(
+      (fact) => fact.linkId === linkId && fact.mapped.address.includes(":") === (family === 6),
+    );
+    const newestAt = Math.max(...facts.map(({ answeredAt }) => answeredAt));
+    const order = servers.map(formatUdpAddress);
+    const rank = ({ server }: ReflexiveFact): number => {
+      const index = order.indexOf(formatUdpAddress(server));
+      return index === -1 ? order.length : index;
+    };
+    const byAddress = new Map<string, UdpAddress>();
+    const fresh = facts.filter(({ answeredAt }) => newestAt - answeredAt < REFLEXIVE_STALE_MS);
+    for (const { mapped } of fresh.sort((a, b) => rank(a) - rank(b))) {
+      if (byAddress.size < MAX_REFLEXIVE && !byAddress.has(mapped.address)) byAddress.set(mapped.address, mapped);
+    }
+    return [...byAddress.values()];
+  }
+}

@@ -1,0 +1,30 @@
+/** Every constant of gathering, so that they can be read side by side. */
+
+/** A NAT mapping may be gone after 30 s (assumed, as for paths): what STUN told is asked for anew before that. */
+export const REFLEXIVE_FRESH_MS = 25_000;
+/** Addresses that STUN told this much earlier than the newest ones are not offered. */
+export const REFLEXIVE_STALE_MS = 60_000;
+/** Somebody talks without a direct path: repeated at least as often while it lasts. */
+export const NEED_MS = 65_000;
+/** Allocations that nobody has needed for so long are given back. */
+export const RELAY_IDLE_MS = 300_000;
+/** With several relays the nearest is the one that answers first; if none does, the first one is tried after this. */
+export const RELAY_CHOICE_MS = 250;
+/** After a change of relays the former one is kept for so long. */
+export const RELAY_RETIRE_MS = 60_000;
+/** Another relay is nearer if its round trip is shorter by both. */
+export const RELAY_HYSTERESIS_MS = 10;
+export const RELAY_HYSTERESIS_RATIO = 0.2;
+/** The relay in use, and one that is on its way out or in. */
+export const MAX_RELAYS_AT_ONCE = 2;
+/** STUN servers that are asked regularly, on each link and IP version. */
+export const STUN_SERVERS_ASKED = 2;
+/** Reflexive addresses that are offered for each link and IP version. */
+export const MAX_REFLEXIVE = 2;
+/** A relayed path that falls silent makes us ask the relay whether it still knows us, so often at most. */
+export const RELAY_DOUBT_GAP_MS = 3_000;
+
+/** Binding requests: at 0, 100, 300, 700, 1,500 ms, and failed at 2,300. */
+export const BINDING_RTO_MS = 100;
+export const BINDING_REQUESTS = 5;
+export const BINDING_LAST_WAIT_FACTOR = 8;
