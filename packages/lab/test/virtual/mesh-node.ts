@@ -16,6 +16,7 @@ import type { PathAddress } from "@asterism/core/net";
 import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
 import { looksLikeStun } from "@asterism/core/stun";
 import { addMs, type ClockReading, earliest, type Instant } from "@asterism/core/time";
+import { encodeChannelData, looksLikeChannelData, parseChannelData } from "@asterism/core/turn";
 import { SeededRandom } from "../../src/virtual-internet/seeded-random.ts";
 import type { SignallingServer } from "../../src/virtual-internet/signalling-server.ts";
 import { VirtualEngine, type VirtualEngineEvent } from "../../src/virtual-internet/virtual-engine.ts";
@@ -148,8 +149,11 @@ export class MeshNode implements VirtualMachine {
     this.#isStopped = true;
   }
 
-  handleDatagram(bytes: Uint8Array, from: PathAddress, now: Instant): boolean {
+  handleDatagram(datagram: Uint8Array, source: PathAddress, now: Instant): boolean {
     if (this.#isStopped) return false;
+    const framed = looksLikeChannelData(datagram) ? parseChannelData(datagram) : undefined;
+    const bytes = framed?.ok === true ? framed.data : datagram;
+    const from = framed?.ok === true ? { ...source, channel: framed.channel } : source;
     const time = this.#time(now);
     if (VirtualEngine.looksLikeData(bytes)) {
       for (const event of this.engine.receive(bytes, from, now)) this.#handleEngineEvent(event, time);
@@ -184,8 +188,11 @@ export class MeshNode implements VirtualMachine {
     return at === undefined ? undefined : { at };
   }
 
+  /** As the engine does, what travels in a channel goes to the relay inside ChannelData. */
   pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
-    return this.#outgoing.shift();
+    const sent = this.#outgoing.shift();
+    if (sent === undefined || sent.to.channel === null) return sent;
+    return { to: sent.to, bytes: encodeChannelData({ channel: sent.to.channel, data: sent.bytes }, "bare") };
   }
 
   #time(now: Instant): ClockReading {
