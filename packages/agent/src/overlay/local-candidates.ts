@@ -1,6 +1,5 @@
-import { parseIpRange } from "@asterism/core/addresses";
 import type { UdpAddress } from "@asterism/core/net";
-import { candidatePriority, type LocalCandidate, offeredCandidates } from "@asterism/core/paths";
+import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
 import type { LinkInfo } from "@asterism/engine";
 import type { HostAddress } from "../platform/host-addresses.ts";
 
@@ -9,16 +8,15 @@ export interface CandidateSources {
   readonly hostAddresses: readonly HostAddress[];
   /** The address from which the server sees the control stream come, null while unknown. */
   readonly observedAddress: string | null;
-  readonly overlayRanges: readonly string[];
 }
 
 /**
- * Candidates of one link: the host's own addresses, and the address that the server sees with the link's port, which
- * holds where a router forwards that port or keeps port numbers.
+ * What the host knows of one link by itself: its own addresses, and the address that the server sees with the link's
+ * port, which holds where a router forwards that port or keeps port numbers. The mesh adds what STUN servers and relays
+ * tell, and leaves out what must not be offered.
  */
-export function gatherLocalCandidates(sources: CandidateSources): LocalCandidate[] {
-  const { link, hostAddresses, observedAddress, overlayRanges } = sources;
-  const gathered: LocalCandidate[] = hostAddresses
+export function hostCandidates({ link, hostAddresses, observedAddress }: CandidateSources): LocalCandidate[] {
+  const candidates: LocalCandidate[] = hostAddresses
     .filter(({ family }) => (family === "IPv4" ? link.ipv4 : link.ipv6))
     .map(({ address }, index) => ({
       kind: "host",
@@ -30,10 +28,7 @@ export function gatherLocalCandidates(sources: CandidateSources): LocalCandidate
   if (observedAddress !== null && !isOwn) {
     const address: UdpAddress = { address: observedAddress, port: link.port };
     const priority = candidatePriority("server-reflexive", 65_535);
-    gathered.push({ kind: "server-reflexive", address, linkId: link.id, priority });
+    candidates.push({ kind: "server-reflexive", address, linkId: link.id, priority });
   }
-  return offeredCandidates(
-    gathered,
-    overlayRanges.flatMap((text) => parseIpRange(text) ?? []),
-  );
+  return candidates;
 }

@@ -1,3 +1,4 @@
+import type { RelaySnapshot } from "@asterism/core/gathering";
 import type {
   ActivePathStatus,
   NetworkStatus,
@@ -7,11 +8,12 @@ import type {
   ServerStatus,
 } from "@asterism/core/local-api";
 import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
-import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
+import { formatUdpAddress, pathAddressKey, type UdpAddress } from "@asterism/core/net";
 import type { Instant, WallTime } from "@asterism/core/time";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
 import type { MeshShell } from "./mesh-shell.ts";
+import { natStatus } from "./nat-status.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
 
 const NO_PATH: ActivePathStatus = { kind: "none", remote: null, link: null, relay: null, rttMs: null };
@@ -48,13 +50,14 @@ function selfStatus(overlay: OverlayNetwork): SelfStatus {
     ipv4,
     ipv6,
     nodeKey: overlay.nodeKey,
-    nat: { mapping: "unknown", filtering: "unknown", type: "unknown", udp: null },
+    nat: natStatus(overlay.shell?.mesh.gathering().nats ?? []),
   };
 }
 
 function peerStatuses(overlay: OverlayNetwork, shell: MeshShell): PeerStatus[] {
   const routes = RouteTable.read();
-  const context = { overlay, shell, mesh: shell.mesh, routes, now: monotonicNow(), wall: wallNow() };
+  const { relays } = shell.mesh.gathering();
+  const context = { overlay, shell, mesh: shell.mesh, relays, routes, now: monotonicNow(), wall: wallNow() };
   const peers = [...shell.mesh.peers.values()].map((peer) => peerStatus(peer, context));
   const refused = [...shell.mesh.roster.refused.values()].map((peer) => refusedStatus(peer, overlay));
   return [...peers, ...refused].sort((a, b) => a.name.localeCompare(b.name));
@@ -64,6 +67,7 @@ interface PeerContext {
   readonly overlay: OverlayNetwork;
   readonly shell: MeshShell;
   readonly mesh: Mesh;
+  readonly relays: readonly RelaySnapshot[];
   readonly routes: RouteTable;
   readonly now: Instant;
   readonly wall: WallTime;
@@ -95,7 +99,7 @@ function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
   };
 }
 
-function activePath(peer: MeshPeer, { routes, now }: PeerContext): ActivePathStatus {
+function activePath(peer: MeshPeer, { routes, relays, now }: PeerContext): ActivePathStatus {
   const [best] = peer.table;
   if (best === undefined) return NO_PATH;
   const remote = formatUdpAddress(best.remote);
@@ -104,9 +108,15 @@ function activePath(peer: MeshPeer, { routes, now }: PeerContext): ActivePathSta
     kind: best.relayed ? "relayed" : "direct",
     remote,
     link: routes.interfaceFor(best.remote.address) ?? null,
-    relay: best.relayed ? remote : null,
+    relay: best.relayed ? relayName(best.remote, relays) : null,
     rttMs: active === null ? null : roundMs(active.rttMs),
   };
+}
+
+/** The address is a relay's own, or one that it receives at for the peer. */
+function relayName(remote: UdpAddress, relays: readonly RelaySnapshot[]): string {
+  const known = relays.find(({ addresses }) => addresses.some(({ address }) => address === remote.address));
+  return known?.name ?? formatUdpAddress(remote);
 }
 
 function pathStatuses(peer: MeshPeer, { shell, routes, now }: PeerContext): PathStatus[] {

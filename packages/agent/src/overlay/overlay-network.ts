@@ -11,7 +11,7 @@ import { listHostAddresses } from "../platform/host-addresses.ts";
 import type { Membership, MembershipStore } from "../state/membership.ts";
 import { type LearntFacts, MembershipRecord } from "../state/membership-record.ts";
 import { ControlSession } from "./control-session.ts";
-import { gatherLocalCandidates } from "./local-candidates.ts";
+import { hostCandidates } from "./local-candidates.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { announcesAeads, renewNodeKey } from "./node-keys.ts";
 import { nodePublicKey, openOverlay, type RunningOverlay } from "./open-overlay.ts";
@@ -292,6 +292,9 @@ export class OverlayNetwork {
       case "presence":
         this.#handlePresence(message, shell);
         return;
+      case "relays":
+        shell.run((mesh, time) => mesh.handleRelays(message, time));
+        return;
       case "call":
         shell.run((mesh, time) => mesh.handleCall(message.from, message.sealed, time));
         return;
@@ -355,11 +358,10 @@ export class OverlayNetwork {
   }
 
   #offerCandidates({ link, shell }: RunningOverlay): void {
-    const candidates = gatherLocalCandidates({
+    const candidates = hostCandidates({
       link,
       hostAddresses: listHostAddresses(this.#options.host.ownInterfaces()),
       observedAddress: this.#observedAddress,
-      overlayRanges: this.#options.host.overlayRanges(),
     });
     shell.run((mesh, time) => mesh.handleHostCandidates(candidates, time));
   }

@@ -31,6 +31,7 @@ import { ReflexiveFacts } from "./reflexive-facts.ts";
 import { chooseRelay } from "./relay-choice.ts";
 import { RelayClients } from "./relay-clients.ts";
 import {
+  DISCOVERY_GAP_MS,
   MAX_RELAYS_AT_ONCE,
   NEED_MS,
   REFLEXIVE_FRESH_MS,
@@ -69,6 +70,8 @@ export class Gatherer {
   #needEndsAt: Instant | undefined;
   /** When servers were last asked. */
   #askedAt: Instant | undefined;
+  /** When the NATs were last examined. */
+  #discoveredAt: Instant | undefined;
   #preferredId: string | undefined;
   /** Until then an answer may show which relay is the nearest. */
   #chooseBy: Instant | undefined;
@@ -174,7 +177,8 @@ export class Gatherer {
 
   /** The host slept, or what lies behind its links may be another network. */
   handleResume(now: Instant): void {
-    if (this.#askedAt !== now) this.#discover(now);
+    // Often the addresses have changed at the same moment.
+    if (this.#discoveredAt === undefined || now - this.#discoveredAt >= DISCOVERY_GAP_MS) this.#discover(now);
     this.#clients.handleResume(now);
     this.#settle(now);
   }
@@ -242,6 +246,7 @@ export class Gatherer {
 
   #discover(now: Instant): void {
     this.#askedAt = now;
+    this.#discoveredAt = now;
     this.#requests.retain(({ linkId }) => this.#links.has(linkId));
     const links = [...this.#links].map(([linkId, { hosts }]) => ({ linkId, localAddresses: hosts }));
     this.#discovery.run(links, this.#servers(), now);

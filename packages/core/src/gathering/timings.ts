@@ -4,6 +4,8 @@
 export const REFLEXIVE_FRESH_MS = 25_000;
 /** Addresses that STUN told this much earlier than the newest ones are not offered. */
 export const REFLEXIVE_STALE_MS = 60_000;
+/** Signs of another network come in groups; the NATs are examined once for each. */
+export const DISCOVERY_GAP_MS = 500;
 /** Somebody talks without a direct path: repeated at least as often while it lasts. */
 export const NEED_MS = 65_000;
 /** Allocations that nobody has needed for so long are given back. */
