@@ -26,11 +26,12 @@ import {
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
 import { type ClockReading, earliest, type Instant, type WallTime } from "../time.ts";
-import { type HandshakeFailure, type TrafficFacts, WireGuard, type WireGuardEvent } from "../wireguard/index.ts";
+import { type TrafficFacts, WireGuard } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
 import { MeshGathering } from "./mesh-gathering.ts";
 import type { MeshPeer } from "./mesh-peer.ts";
 import { MeshPeers } from "./mesh-peers.ts";
+import { MeshTunnels } from "./mesh-tunnels.ts";
 import { type Pin, Roster, type RosterChange, type VerifiedPeer } from "./roster.ts";
 
 export interface MeshOptions {
@@ -48,13 +49,11 @@ export interface MeshOptions {
   readonly aeads: readonly Aead[];
 }
 
-const PASSPHRASE_PROBLEM =
-  "this device and that one were given different passphrases: join again with the right --secret on the one that is wrong";
-
 export class Mesh {
   readonly #roster: Roster;
   readonly #wireguard: WireGuard;
   readonly #peers: MeshPeers;
+  readonly #tunnels: MeshTunnels;
   readonly #gatherer: Gatherer;
   readonly #gathering: MeshGathering;
   readonly #deadlines = new Map<MeshPeer, Instant>(); // bounded: members of the map
@@ -72,12 +71,14 @@ export class Mesh {
     const overlayRanges = options.overlayRanges.flatMap((text) => parseIpRange(text) ?? []);
     const emit = (effect: MeshEffect): void => void this.#effects.push(effect);
     this.#peers = new MeshPeers({ ...options, overlayRanges, wireguard: this.#wireguard, emit });
+    const drainPeer = (peer: MeshPeer, time: ClockReading): void => this.#drain(peer, time);
+    this.#tunnels = new MeshTunnels({ wireguard: this.#wireguard, peers: this.#peers, emit, drainPeer });
     this.#gatherer = new Gatherer({ random: options.random, overlayRanges });
     this.#gathering = new MeshGathering({
       gatherer: this.#gatherer,
       peers: this.#peers,
       emit,
-      drainPeer: (peer, time) => this.#drain(peer, time),
+      drainPeer,
       countDrop: (reason) => this.#countDrop(reason),
     });
   }
@@ -128,7 +129,7 @@ export class Mesh {
     const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
     if (outcome.kind === "dropped") this.#countDrop(outcome.reason);
     if (outcome.kind === "passphrase-differs") {
-      this.#report(peer, PASSPHRASE_PROBLEM);
+      this.#tunnels.reportPassphrase(peer);
       if (outcome.reply !== null) this.#sendCall(peer, outcome.reply, time);
     }
     this.#drain(peer, time);
@@ -156,7 +157,7 @@ export class Mesh {
     const dropped =
       protocol === "stun" ? this.#handleStun(bytes, from, time) : this.#wireguard.handleDatagram(bytes, from, time);
     if (dropped !== undefined) this.#countDrop(dropped);
-    this.#drainWireGuard(time);
+    this.#tunnels.drain(time);
   }
 
   #handleStun(bytes: Uint8Array, from: PathAddress, time: ClockReading): string | undefined {
@@ -181,21 +182,21 @@ export class Mesh {
     peer.paths?.wantPath(time.now);
     this.#wireguard.requestSession(peer.handle, time);
     this.#drain(peer, time);
-    this.#drainWireGuard(time);
+    this.#tunnels.drain(time);
   }
 
   handleSessionConfirmed(nodeId: string, localIndex: number, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#wireguard.handleSessionConfirmed(peer.handle, localIndex, time);
-    this.#drainWireGuard(time);
+    this.#tunnels.drain(time);
   }
 
   /** An authenticated data packet came from an address that is not in the peer's path table. */
   handleRoamed(nodeId: string, from: PathAddress, time: ClockReading): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
-    this.#learnAddress(peer, from, time);
+    this.#tunnels.learnAddress(peer, from, time);
   }
 
   /** The engine's counters of a peer that moved data lately; about once a second. */
@@ -205,7 +206,7 @@ export class Mesh {
     this.#wireguard.handleTraffic(peer.handle, facts, time);
     peer.paths?.handleTraffic({ lastSentAt: facts.lastDataSentAt, lastReceivedAt: facts.lastDataReceivedAt }, time.now);
     this.#drain(peer, time);
-    this.#drainWireGuard(time);
+    this.#tunnels.drain(time);
   }
 
   // The host
@@ -250,7 +251,7 @@ export class Mesh {
       peer.paths?.handleTimeout(time.now);
       this.#drain(peer, time);
     }
-    this.#drainWireGuard(time);
+    this.#tunnels.drain(time);
   }
 
   /** When `handleTimeout` is due; undefined while nothing is going on. */
@@ -272,7 +273,7 @@ export class Mesh {
   #applyRoster(change: RosterChange, time: ClockReading): void {
     for (const nodeId of change.removed) this.#removePeer(nodeId, time);
     for (const verified of change.upserted) this.#upsertPeer(verified, time);
-    this.#drainWireGuard(time);
+    this.#tunnels.drain(time);
   }
 
   #upsertPeer(verified: VerifiedPeer, time: ClockReading): void {
@@ -289,14 +290,6 @@ export class Mesh {
     this.#deadlines.delete(peer);
     this.#gathering.forget(peer, time.now);
     this.#gathering.drain(time);
-  }
-
-  #learnAddress(peer: MeshPeer, from: PathAddress, time: ClockReading): void {
-    if (peer.handleAuthenticated(from, time.now)) {
-      this.#effects.push(peer.tableEffect());
-    }
-    this.#drain(peer, time);
-    this.#sendHeld(peer, time.now);
   }
 
   /** Carries out what the path machine of a peer wants, and notes its deadline. */
@@ -329,7 +322,7 @@ export class Mesh {
       case "paths":
         this.#effects.push(peer.handlePaths(event));
         this.#gathering.handleTable(event.paths, time.now);
-        this.#sendHeld(peer, time.now);
+        this.#tunnels.sendHeld(peer, time.now);
         return;
       case "path-changed":
         this.#effects.push({ kind: "notice", level: "info", nodeId, text: event.why });
@@ -340,77 +333,6 @@ export class Mesh {
   #sendCall(peer: MeshPeer, body: CallBody, time: ClockReading): void {
     const sealed = peer.sealCall(body, this.#callTime(time));
     if (sealed !== undefined) this.#effects.push({ kind: "send-call", nodeId: peer.peer.nodeId, sealed });
-  }
-
-  #sendHeld(peer: MeshPeer, now: Instant): void {
-    const bytes = peer.takeHeld(now);
-    if (bytes !== undefined) this.#sendHandshake(peer, bytes, now);
-  }
-
-  #sendHandshake(peer: MeshPeer, bytes: Uint8Array, now: Instant): void {
-    for (const to of peer.routeHandshake(bytes, now)) this.#effects.push({ kind: "send-datagram", to, bytes });
-  }
-
-  #drainWireGuard(time: ClockReading): void {
-    const wireguard = this.#wireguard;
-    for (let event = wireguard.pollEvent(); event !== undefined; event = wireguard.pollEvent()) {
-      const peer = this.#peers.getByHandle(event.peer);
-      if (peer !== undefined) this.#handleWireGuardEvent(peer, event, time);
-    }
-    for (let transmit = wireguard.pollTransmit(); transmit !== undefined; transmit = wireguard.pollTransmit()) {
-      const { to, bytes } = transmit;
-      if (to !== "paths") {
-        this.#effects.push({ kind: "send-datagram", to, bytes });
-        continue;
-      }
-      const peer = this.#peers.getByHandle(transmit.peer);
-      if (peer === undefined) continue;
-      peer.paths?.wantPath(time.now);
-      this.#sendHandshake(peer, bytes, time.now);
-      this.#drain(peer, time);
-    }
-  }
-
-  #handleWireGuardEvent(peer: MeshPeer, event: WireGuardEvent, time: ClockReading): void {
-    const { nodeId } = peer.peer;
-    switch (event.kind) {
-      case "authenticated":
-        this.#learnAddress(peer, event.from, time);
-        return;
-      case "session": {
-        const { localIndex, remoteIndex, sendKey, receiveKey, role, expiresAt } = event;
-        const session = { localIndex, remoteIndex, sendKey, receiveKey, role, expiresAt, aead: peer.aead };
-        peer.problem = null;
-        this.#effects.push({ kind: "install-session", nodeId, session });
-        return;
-      }
-      case "session-ended":
-        this.#effects.push({ kind: "remove-session", nodeId, localIndex: event.localIndex });
-        return;
-      case "keepalive":
-        this.#effects.push({ kind: "send-keepalive", nodeId });
-        return;
-      case "handshake-failed":
-        this.#handleHandshakeFailed(peer, event.reason);
-        return;
-    }
-  }
-
-  #handleHandshakeFailed(peer: MeshPeer, reason: HandshakeFailure): void {
-    const { nodeId } = peer.peer;
-    if (reason === "wrong-preshared-key") {
-      this.#report(peer, PASSPHRASE_PROBLEM);
-      return;
-    }
-    if (reason === "invalid-public-key") this.#report(peer, "its node key can't be used for a tunnel");
-    this.#effects.push({ kind: "drop-staged", nodeId });
-    this.#effects.push({ kind: "notice", level: "debug", nodeId, text: "the peer does not answer handshakes" });
-  }
-
-  #report(peer: MeshPeer, problem: string): void {
-    if (peer.problem === problem) return;
-    peer.problem = problem;
-    this.#effects.push({ kind: "notice", level: "warn", nodeId: peer.peer.nodeId, text: problem });
   }
 
   #callTime({ wall }: ClockReading): WallTime {
