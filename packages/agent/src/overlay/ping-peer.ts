@@ -25,12 +25,12 @@ export async function pingPeer(
   const common = { peer: name, address, sequence: body.sequence };
   if (reply === undefined) return { ...common, rttMs: null, path: NO_PATH, problem: explainSilence(network, peer) };
   const rttMs = Math.round(reply.rttMs * 1000) / 1000;
-  return { ...common, rttMs, path: pathOf(reply.from, rttMs), problem: null };
+  return { ...common, rttMs, path: pathOf(peer, reply.from, rttMs), problem: null };
 }
 
-function pathOf(from: PathAddress, rttMs: number): ActivePathStatus {
+function pathOf(peer: MeshPeer, from: PathAddress, rttMs: number): ActivePathStatus {
   const remote = formatUdpAddress(from.remote);
-  const relayed = from.channel !== null;
+  const relayed = peer.isRelayed(from);
   return {
     kind: relayed ? "relayed" : "direct",
     remote,

@@ -1,5 +1,5 @@
 import type { Gatherer, GatheringEvent } from "../gathering/index.ts";
-import { checkIdOf, type PeerPathsEvent, type UsablePath } from "../paths/index.ts";
+import { checkIdOf, type PeerPathsEvent } from "../paths/index.ts";
 import { parseStun } from "../stun/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
 import type { MeshEffect } from "./effects.ts";
@@ -44,15 +44,12 @@ export class MeshGathering {
     else this.#options.gatherer.releaseChannel(peer.nodeId, place, now);
   }
 
-  /** A relayed path in doubt may be a relay that has forgotten us. */
-  handleTable([active]: readonly UsablePath[], now: Instant): void {
-    if (active === undefined || active.trusted || active.address.channel === null) return;
-    this.#options.gatherer.handleRelayDoubt(active.address.linkId, active.address.remote, now);
-  }
-
   /** After every input of a peer's path machine. */
   handlePeer({ paths }: MeshPeer, now: Instant): void {
-    if (paths?.wantsRelay(now) === true) this.#options.gatherer.handleNeed(now);
+    const { gatherer } = this.#options;
+    if (paths?.wantsRelay(now) === true) gatherer.handleNeed(now);
+    const doubtful = paths?.doubtfulChannel(now);
+    if (doubtful !== undefined) gatherer.handleRelayDoubt(doubtful.linkId, doubtful.remote, now);
   }
 
   /** Carries out what the gatherer wants. Peers that are drained on the way may bring it more to do. */

@@ -22,6 +22,8 @@ import type { VerifiedPeer } from "./roster.ts";
 
 /** A handshake message that found no path is worth sending later for as long as its sender waits for the answer. */
 const HELD_MESSAGE_MS = 5_000;
+/** Addresses that it is sent to before one is proven. */
+const MAX_EARLY_SENDS = 3;
 
 export interface MeshPeerOptions {
   readonly peer: VerifiedPeer;
@@ -57,6 +59,7 @@ export class MeshPeer {
   readonly #calls: CallBox | undefined;
   readonly #presharedKey: Uint8Array | null;
   readonly #keys: PairKeys | undefined;
+  #earlySends = 0;
   #usable: readonly UsablePath[] = [];
   #mode: TrafficMode = "best";
   #provisional: PathAddress | undefined;
@@ -99,15 +102,22 @@ export class MeshPeer {
     }
     const provisional = this.#provisional;
     if (provisional === undefined) return [];
-    return [{ ...provisional, relayed: provisional.channel !== null, weight: 1, mtuBytes: 0 }];
+    return [{ ...provisional, relayed: this.isRelayed(provisional), weight: 1, mtuBytes: 0 }];
+  }
+
+  /** Whether what comes from here, or goes there, passes a relay. */
+  isRelayed(address: PathAddress): boolean {
+    return this.paths?.isRelayed(address) ?? address.channel !== null;
   }
 
   /** An authenticated packet came from here. True if the engine's table changed. */
   handleAuthenticated(from: PathAddress, now: Instant): boolean {
     this.paths?.handleRoamed(from, now);
+    // A proven path is better, and when it dies this address says nothing any more.
+    if (this.#usable.length > 0) return false;
     const before = this.#provisional;
     this.#provisional = from;
-    return this.#usable.length === 0 && (before === undefined || !pathAddressEquals(before, from));
+    return before === undefined || !pathAddressEquals(before, from);
   }
 
   /** The path machine has another table. */
@@ -128,7 +138,24 @@ export class MeshPeer {
   routeHandshake(bytes: Uint8Array, now: Instant): PathAddress[] {
     const targets = this.#handshakeTargets();
     this.#held = targets.length === 0 ? { bytes, until: addMs(now, HELD_MESSAGE_MS) } : undefined;
+    this.#earlySends = 0;
     return targets;
+  }
+
+  /**
+   * The handshake message that waits for a path, if a check of the peer has come from an address: the peer is likely to
+   * be reached there, and to wait for the proof would cost a round trip. It stays, in case it is lost.
+   */
+  peekHeld(now: Instant): Uint8Array | undefined {
+    const held = this.#held;
+    if (held === undefined || now >= held.until || this.#earlySends >= MAX_EARLY_SENDS) return undefined;
+    this.#earlySends += 1;
+    return held.bytes;
+  }
+
+  /** There is a session: what waits for a path is answered already. */
+  dropHeld(): void {
+    this.#held = undefined;
   }
 
   /** The handshake message that waited for a path, now that there is one. */

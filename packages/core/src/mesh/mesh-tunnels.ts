@@ -57,6 +57,12 @@ export class MeshTunnels {
     if (bytes !== undefined) this.#sendHandshake(peer, bytes, now);
   }
 
+  /** An authentic check of the peer came from here. */
+  handleCheckFrom(peer: MeshPeer, from: PathAddress, now: Instant): void {
+    const bytes = peer.peekHeld(now);
+    if (bytes !== undefined) this.#options.emit({ kind: "send-datagram", to: from, bytes });
+  }
+
   reportPassphrase(peer: MeshPeer): void {
     this.#report(peer, PASSPHRASE_PROBLEM);
   }
@@ -75,6 +81,7 @@ export class MeshTunnels {
         const { localIndex, remoteIndex, sendKey, receiveKey, role, expiresAt } = event;
         const session = { localIndex, remoteIndex, sendKey, receiveKey, role, expiresAt, aead: peer.aead };
         peer.problem = null;
+        peer.dropHeld();
         this.#options.emit({ kind: "install-session", nodeId, session });
         return;
       }

@@ -168,6 +168,7 @@ export class Mesh {
     if (peer?.paths !== undefined) {
       const dropped = peer.paths.handleCheck(parsed.message, from, time.now);
       this.#drain(peer, time);
+      if (dropped === undefined) this.#tunnels.handleCheckFrom(peer, from, time.now);
       return dropped;
     }
     const outcome = this.#gatherer.handleMessage(parsed.message, from, time.now);
@@ -321,7 +322,6 @@ export class Mesh {
         return;
       case "paths":
         this.#effects.push(peer.handlePaths(event));
-        this.#gathering.handleTable(event.paths, time.now);
         this.#tunnels.sendHeld(peer, time.now);
         return;
       case "path-changed":

@@ -16,7 +16,7 @@
  */
 import type { IpRange } from "../addresses/index.ts";
 import { encodeHex } from "../bytes/index.ts";
-import { formatUdpAddress, type PathAddress } from "../net/index.ts";
+import { formatUdpAddress, type PathAddress, udpAddressEquals } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
@@ -127,7 +127,9 @@ export class PeerPaths {
       const offered = new Set(this.#remote.map(({ address }) => formatUdpAddress(address)));
       for (const path of this.#set.all()) {
         // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
-        if (!offered.has(formatUdpAddress(path.peer))) path.doubt();
+        // What the relay hears it from is its NAT's doing, for this relay alone.
+        const isHeardByRelay = path.address.channel !== null && path.remoteKind === "peer-reflexive";
+        if (!offered.has(formatUdpAddress(path.peer)) && !isHeardByRelay) path.doubt();
         const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
         if (!isFresh || !path.isTrusted(now)) path.startRun(now);
       }
@@ -246,6 +248,24 @@ export class PeerPaths {
   /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
   wantsRelay(now: Instant): boolean {
     return (this.#hasTraffic(now) || this.#wasCalledLately(now)) && !this.#isSettled(now);
+  }
+
+  /** A channel that worked, and whose last checks were not answered: perhaps the relay has forgotten us. */
+  doubtfulChannel(now: Instant): PathAddress | undefined {
+    if (!this.#hasTraffic(now)) return undefined;
+    for (const { address, isUsable, isSuspect } of this.#set.all()) {
+      if (address.channel !== null && isUsable && isSuspect) return address;
+    }
+    return undefined;
+  }
+
+  /** Whether what comes from here, or goes there, passes a relay. */
+  isRelayed(address: PathAddress): boolean {
+    if (address.channel !== null) return true;
+    const isPeersRelay = this.#remote.some(
+      ({ kind, address: offered }) => kind === "relayed" && udpAddressEquals(offered, address.remote),
+    );
+    return isPeersRelay || this.#set.get(address)?.kind === "relayed";
   }
 
   snapshot(now: Instant): PeerPathsSnapshot {

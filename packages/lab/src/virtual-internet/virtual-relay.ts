@@ -30,6 +30,7 @@ import {
   TURN_ERROR,
   TURN_METHOD,
 } from "@asterism/core/turn";
+import type { Attachment } from "./segment.ts";
 import type { VirtualHost, VirtualInterface, VirtualMachine } from "./virtual-host.ts";
 
 export interface VirtualRelayOptions {
@@ -93,6 +94,10 @@ export class VirtualRelay implements VirtualMachine {
 
   get allocationCount(): number {
     return this.#allocations.filter(({ expiresAt }) => expiresAt > this.#host.now).length;
+  }
+
+  get attachment(): Attachment {
+    return this.#interface.attachment;
   }
 
   /** All allocations are forgotten, and nonces are refused. */

@@ -81,6 +81,12 @@ export class RelayWorld {
     return { type: "relays", relays, stunServers };
   }
 
+  /** Pulls the plug of a relay. */
+  cut(index: number): void {
+    const relay = this.relays[index];
+    if (relay !== undefined) relay.attachment.isUp = false;
+  }
+
   run(durationMs: number): void {
     this.net.world.run(durationMs);
   }
