@@ -1,0 +1,350 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { seededRandom } from "../../test/seeded-random.ts";
+import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
+import { candidatePriority, type LocalCandidate } from "../paths/index.ts";
+import {
+  encodeErrorCode,
+  encodeStun,
+  encodeUint32,
+  encodeXorAddress,
+  findAttribute,
+  longTermKey,
+  parseStun,
+  STUN_ATTRIBUTE,
+  type StunMessage,
+} from "../stun/index.ts";
+import { addMs, type Instant } from "../time.ts";
+import { TURN_ATTRIBUTE, TURN_METHOD } from "../turn/index.ts";
+import { Gatherer } from "./gatherer.ts";
+import type { GatheringEvent, Relay } from "./gathering-types.ts";
+
+const START = 1_000_000 as Instant;
+const KEY = longTermKey("user", "realm", "password");
+const STUN: UdpAddress = { address: "198.51.100.99", port: 3_478 };
+const MAPPED: UdpAddress = { address: "203.0.113.7", port: 4_000 };
+
+function relay(number: number): Relay {
+  const udp = [{ address: `198.51.100.${number}`, port: 3_478 }];
+  return { id: `relay-${number}`, name: `relay-${number}`, udp, username: "user", password: "password" };
+}
+
+function host(address: string, linkId: LinkId = 1): LocalCandidate {
+  return { kind: "host", address: { address, port: 41_641 }, linkId, priority: candidatePriority("host", 0) };
+}
+
+interface Sent {
+  readonly at: Instant;
+  readonly to: PathAddress;
+  readonly message: StunMessage;
+}
+
+/** Answers as STUN and TURN servers do, `rttMs` later; null is no answer. */
+class Servers {
+  rttMs = new Map<string, number | null>();
+  mapped = MAPPED;
+  allocations = 0;
+
+  answer({ message, to }: Sent): Uint8Array {
+    const { method, transactionId } = message;
+    const attributes: { type: number; value: Uint8Array }[] = [];
+    const isSigned = findAttribute(message, STUN_ATTRIBUTE.username) !== undefined;
+    if (method !== 1 && !isSigned) {
+      attributes.push({ type: STUN_ATTRIBUTE.errorCode, value: encodeErrorCode({ code: 401, reason: "" }) });
+      for (const type of [STUN_ATTRIBUTE.realm, STUN_ATTRIBUTE.nonce]) {
+        attributes.push({ type, value: new TextEncoder().encode("realm") });
+      }
+      return encodeStun({ class: "error", method, transactionId, attributes });
+    }
+    attributes.push({ type: STUN_ATTRIBUTE.xorMappedAddress, value: encodeXorAddress(this.mapped, transactionId) });
+    if (method === TURN_METHOD.allocate) {
+      const relayed = { address: to.remote.address, port: 50_000 + this.allocations++ };
+      attributes.push({ type: TURN_ATTRIBUTE.xorRelayedAddress, value: encodeXorAddress(relayed, transactionId) });
+    }
+    if (method === TURN_METHOD.allocate || method === TURN_METHOD.refresh) {
+      attributes.push({ type: TURN_ATTRIBUTE.lifetime, value: encodeUint32(600) });
+    }
+    const integrity = method === 1 ? {} : { integrity: { kind: "sha1" as const, key: KEY } };
+    return encodeStun({ class: "success", method, transactionId, attributes, ...integrity });
+  }
+}
+
+/** A gatherer with servers around it, in virtual time. */
+class Bench {
+  readonly gatherer = new Gatherer({ random: seededRandom(1), overlayRanges: [] });
+  readonly servers = new Servers();
+  readonly events: GatheringEvent[] = [];
+  readonly sent: Sent[] = [];
+  now = START;
+  #answers: { at: Instant; from: PathAddress; bytes: Uint8Array }[] = [];
+
+  act(input: (gatherer: Gatherer, now: Instant) => void): void {
+    input(this.gatherer, this.now);
+    for (let event = this.gatherer.pollEvent(); event !== undefined; event = this.gatherer.pollEvent()) {
+      this.events.push(event);
+    }
+    for (let next = this.gatherer.pollTransmit(); next !== undefined; next = this.gatherer.pollTransmit()) {
+      const parsed = parseStun(next.bytes);
+      if (!parsed.ok) throw new Error(parsed.reason);
+      const sent = { at: this.now, to: next.to, message: parsed.message };
+      this.sent.push(sent);
+      const rttMs = this.servers.rttMs.get(next.to.remote.address);
+      if (rttMs === null) continue;
+      this.#answers.push({ at: addMs(this.now, rttMs ?? 20), from: next.to, bytes: this.servers.answer(sent) });
+    }
+  }
+
+  /** `needed`: somebody needs us once a second. */
+  run(durationMs: number, needed: "needed" | "idle" = "idle"): void {
+    const end = addMs(this.now, durationMs);
+    let needAt = this.now;
+    for (;;) {
+      this.#answers.sort((a, b) => a.at - b.at);
+      const answerAt = this.#answers[0]?.at ?? end;
+      const timerAt = this.gatherer.pollTimeout() ?? end;
+      const at = Math.min(answerAt, timerAt, needed === "needed" ? needAt : end) as Instant;
+      if (at >= end) break;
+      expect(at).toBeGreaterThanOrEqual(this.now);
+      this.now = at;
+      if (needed === "needed" && at === needAt) {
+        needAt = addMs(needAt, 1_000);
+        this.act((gatherer, now) => gatherer.handleNeed(now));
+      } else if (at === answerAt) this.#deliver();
+      else this.act((gatherer, now) => gatherer.handleTimeout(now));
+    }
+    this.now = end;
+  }
+
+  start(relays: readonly Relay[], hosts: readonly LocalCandidate[] = [host("192.168.1.2")]): void {
+    this.act((gatherer, now) => gatherer.handleHostCandidates(hosts, now));
+    this.act((gatherer, now) => gatherer.handleServers(relays, [STUN], now));
+    this.run(10_000);
+  }
+
+  candidates(kind: LocalCandidate["kind"]): LocalCandidate[] {
+    return this.gatherer.candidates.filter((candidate) => candidate.kind === kind);
+  }
+
+  requests(method: number): Sent[] {
+    return this.sent.filter(({ message }) => message.method === method && message.class === "request");
+  }
+
+  #deliver(): void {
+    const answer = this.#answers.shift();
+    const parsed = answer === undefined ? undefined : parseStun(answer.bytes);
+    if (answer === undefined || parsed?.ok !== true) throw new Error("nothing to deliver");
+    this.act((gatherer, now) => gatherer.handleMessage(parsed.message, answer.from, now));
+  }
+}
+
+describe("before anybody talks", () => {
+  it("the NATs are examined once, and nothing is sent after that", () => {
+    const bench = new Bench();
+    bench.start([relay(1)]);
+    expect(bench.candidates("server-reflexive")).toMatchObject([{ address: MAPPED, linkId: 1 }]);
+    expect(bench.gatherer.snapshot().nats).toHaveLength(1);
+    const before = bench.sent.length;
+    bench.run(3_600_000);
+    expect(bench.sent.length).toBe(before);
+    expect(bench.gatherer.pollTimeout()).toBeUndefined();
+    expect(bench.requests(TURN_METHOD.allocate)).toEqual([]);
+  });
+
+  it("candidates of the host are handed on even without servers", () => {
+    const bench = new Bench();
+    bench.act((gatherer, now) => gatherer.handleHostCandidates([host("192.168.1.2"), host("127.0.0.1")], now));
+    expect(bench.events).toMatchObject([{ kind: "candidates", candidates: [host("192.168.1.2")] }]);
+  });
+
+  it("an address that is the host's own is no second candidate", () => {
+    const bench = new Bench();
+    bench.servers.mapped = { address: "203.0.113.7", port: 41_641 };
+    bench.start([], [host("203.0.113.7")]);
+    expect(bench.gatherer.candidates).toEqual([host("203.0.113.7")]);
+  });
+});
+
+describe("while somebody talks without a direct path", () => {
+  it("what STUN told is asked for again every 25 s, and no more a minute afterwards", () => {
+    const bench = new Bench();
+    bench.start([]);
+    bench.run(20_000);
+    const before = bench.requests(1).length;
+    bench.run(100_000, "needed");
+    expect(bench.requests(1).length - before).toBe(4);
+    bench.servers.mapped = { address: "203.0.113.7", port: 4_001 };
+    bench.run(30_000, "needed");
+    expect(bench.candidates("server-reflexive")).toMatchObject([{ address: { port: 4_001 } }]);
+    bench.run(120_000);
+    const after = bench.sent.length;
+    bench.run(600_000);
+    expect(bench.sent.length).toBe(after);
+  });
+
+  it("there is an allocation within two round trips, kept for five minutes, and given back", () => {
+    const bench = new Bench();
+    bench.start([relay(1)]);
+    bench.act((gatherer, now) => gatherer.handleNeed(now));
+    bench.run(41);
+    expect(bench.candidates("relayed")).toMatchObject([{ address: { port: 50_000 }, relay: relay(1).udp[0] }]);
+    bench.run(295_000);
+    expect(bench.candidates("relayed")).toHaveLength(1);
+    bench.run(10_000);
+    expect(bench.candidates("relayed")).toEqual([]);
+    const last = bench.requests(TURN_METHOD.refresh).at(-1);
+    expect(findAttribute(last!.message, TURN_ATTRIBUTE.lifetime)).toEqual(encodeUint32(0));
+    const before = bench.sent.length;
+    bench.run(3_600_000);
+    expect(bench.sent.length).toBe(before);
+    expect(bench.gatherer.pollTimeout()).toBeUndefined();
+  });
+
+  it("the nearest relay is used, on every link, and left for a nearer one only", () => {
+    const bench = new Bench();
+    bench.servers.rttMs.set("198.51.100.1", 50).set("198.51.100.2", 20);
+    bench.start([relay(1), relay(2)], [host("192.168.1.2"), host("10.0.0.2", 2)]);
+    bench.run(3_000, "needed");
+    expect(bench.candidates("relayed").map(({ linkId, relay: at }) => [linkId, at?.address])).toEqual([
+      [1, "198.51.100.2"],
+      [2, "198.51.100.2"],
+    ]);
+    bench.servers.rttMs.set("198.51.100.1", 15);
+    bench.run(60_000, "needed");
+    expect(new Set(bench.candidates("relayed").map(({ relay: at }) => at?.address))).toEqual(new Set(["198.51.100.2"]));
+    bench.servers.rttMs.set("198.51.100.1", 5);
+    bench.run(35_000, "needed");
+    const places = new Set(bench.candidates("relayed").map(({ relay: at }) => at?.address));
+    expect(places).toEqual(new Set(["198.51.100.1", "198.51.100.2"]));
+    bench.run(90_000, "needed");
+    expect(new Set(bench.candidates("relayed").map(({ relay: at }) => at?.address))).toEqual(new Set(["198.51.100.1"]));
+  });
+
+  it("a silent relay is left for another, and at most two are used at once", () => {
+    const bench = new Bench();
+    for (const number of [1, 2, 3]) bench.servers.rttMs.set(`198.51.100.${number}`, 10 * number);
+    bench.start([relay(1), relay(2), relay(3)]);
+    bench.servers.rttMs.set("198.51.100.1", null);
+    bench.run(30_000, "needed");
+    expect(bench.candidates("relayed")).toMatchObject([{ relay: { address: "198.51.100.2" } }]);
+    const used = new Set(bench.requests(TURN_METHOD.allocate).map(({ to }) => to.remote.address));
+    expect(used).toEqual(new Set(["198.51.100.1", "198.51.100.2"]));
+  });
+
+  it("relays that the network no longer has are left at once", () => {
+    const bench = new Bench();
+    bench.start([relay(1)]);
+    bench.run(2_000, "needed");
+    bench.act((gatherer, now) => gatherer.handleServers([relay(2)], [STUN], now));
+    expect(bench.candidates("relayed")).toEqual([]);
+    bench.run(2_000, "needed");
+    expect(bench.candidates("relayed")).toMatchObject([{ relay: { address: "198.51.100.2" } }]);
+  });
+});
+
+describe("channels", () => {
+  const peer = { address: "203.0.113.50", port: 1_000 };
+  const place = { linkId: 1, relay: relay(1).udp[0]!, peer };
+
+  function allocated(): Bench {
+    const bench = new Bench();
+    bench.start([relay(1)]);
+    bench.run(1_000, "needed");
+    return bench;
+  }
+
+  it("are bound once for all who want them, and given up with the last one", () => {
+    const bench = allocated();
+    for (const owner of ["b", "c"]) bench.act((gatherer, now) => gatherer.wantChannel(owner, place, now));
+    bench.run(100);
+    const bound = bench.events.filter((event) => event.kind === "channel-bound");
+    expect(bound).toMatchObject([
+      { owner: "b", channel: 0x4000, ...place },
+      { owner: "c", channel: 0x4000 },
+    ]);
+    expect(bench.requests(TURN_METHOD.channelBind)).toHaveLength(1);
+    bench.act((gatherer, now) => gatherer.wantChannel("d", place, now));
+    expect(bench.events.at(-1)).toMatchObject({ kind: "channel-bound", owner: "d", channel: 0x4000 });
+    bench.act((gatherer, now) => gatherer.releaseChannel("b", place, now));
+    for (const owner of ["c", "d"]) bench.act((gatherer, now) => gatherer.releaseAll(owner, now));
+    expect(bench.gatherer.snapshot().relays[0]?.allocations[0]?.peers).toEqual([]);
+  });
+
+  it("are lost, and the candidate with them, when the relay falls silent", () => {
+    const bench = allocated();
+    bench.act((gatherer, now) => gatherer.wantChannel("b", place, now));
+    bench.run(100);
+    bench.servers.rttMs.set("198.51.100.1", null);
+    bench.act((gatherer, now) => gatherer.handleRelayDoubt(1, place.relay, now));
+    bench.run(30_000, "needed");
+    expect(bench.events.filter(({ kind }) => kind === "channel-lost")).toMatchObject([{ owner: "b", ...place }]);
+    expect(bench.candidates("relayed")).toEqual([]);
+  });
+
+  it("at places where there is no allocation are nobody's", () => {
+    const bench = allocated();
+    bench.act((gatherer, now) => gatherer.wantChannel("b", { ...place, linkId: 7 }, now));
+    bench.act((gatherer, now) => gatherer.wantChannel("b", { ...place, relay: STUN }, now));
+    bench.run(100);
+    expect(bench.requests(TURN_METHOD.channelBind)).toEqual([]);
+  });
+});
+
+describe("another network", () => {
+  it("with other addresses has its NATs examined and its allocation asked about at once", () => {
+    const bench = new Bench();
+    bench.start([relay(1)]);
+    bench.run(1_000, "needed");
+    const before = bench.requests(TURN_METHOD.refresh).length;
+    bench.servers.mapped = { address: "203.0.113.88", port: 9 };
+    bench.act((gatherer, now) => gatherer.handleHostCandidates([host("10.1.1.1")], now));
+    expect(bench.candidates("server-reflexive")).toEqual([]);
+    bench.run(50);
+    expect(bench.candidates("server-reflexive")).toMatchObject([{ address: { address: "203.0.113.88" } }]);
+    expect(bench.requests(TURN_METHOD.refresh).length).toBeGreaterThan(before);
+  });
+
+  it("without the link takes its allocation away", () => {
+    const bench = new Bench();
+    bench.start([relay(1)], [host("192.168.1.2"), host("10.0.0.2", 2)]);
+    bench.run(1_000, "needed");
+    expect(bench.candidates("relayed")).toHaveLength(2);
+    bench.act((gatherer, now) => gatherer.handleHostCandidates([host("10.0.0.2", 2)], now));
+    expect(bench.candidates("relayed").map(({ linkId }) => linkId)).toEqual([2]);
+  });
+});
+
+describe("hostile input", () => {
+  it("any message from anywhere changes no candidate and does not throw", () => {
+    const bench = new Bench();
+    bench.start([relay(1)]);
+    bench.run(1_000, "needed");
+    const before = JSON.stringify(bench.gatherer.candidates);
+    const anyFrom = fc.record({
+      linkId: fc.integer({ min: 0, max: 3 }),
+      remote: fc.record({
+        address: fc.constantFrom("198.51.100.1", STUN.address, "192.0.2.1"),
+        port: fc.constantFrom(3_478, 1),
+      }),
+      channel: fc.constantFrom(null, 0x4000),
+    });
+    const anyMessage = fc.record({
+      class: fc.constantFrom("request" as const, "indication" as const, "success" as const, "error" as const),
+      method: fc.integer({ min: 0, max: 15 }),
+      transactionId: fc.uint8Array({ minLength: 12, maxLength: 12 }),
+      attributes: fc.array(
+        fc.record({
+          type: fc.constantFrom(0x1, 0x9, 0xc, 0xd, 0x12, 0x13, 0x14, 0x15, 0x16, 0x20, 0x8023),
+          value: fc.uint8Array({ maxLength: 24 }),
+        }),
+        { maxLength: 4 },
+      ),
+    });
+    fc.assert(
+      fc.property(anyMessage, anyFrom, (toEncode, from) => {
+        const parsed = parseStun(encodeStun(toEncode));
+        if (parsed.ok) bench.act((gatherer, now) => gatherer.handleMessage(parsed.message, from, now));
+        expect(JSON.stringify(bench.gatherer.candidates)).toBe(before);
+      }),
+    );
+  });
+});
