@@ -27,6 +27,8 @@ import type { Allocation } from "./allocation-table.ts";
 import { CREDENTIAL_GRACE_MS } from "./authentication.ts";
 import { type AnswerAttribute, refuse, type TurnAnswer, type TurnContext, type TurnRequest } from "./request.ts";
 
+/** ADDITIONAL-ADDRESS-FAMILY as coturn's client numbers it, from a draft. */
+const DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032;
 const DEFAULT_LIFETIME_SECONDS = 600;
 const MAX_LIFETIME_SECONDS = 3_600;
 
@@ -84,14 +86,20 @@ function evenPortWish(evenPort: { readonly reserveNext: boolean } | undefined): 
 
 function hasFamily(message: StunMessage): boolean {
   return (
-    findAttribute(message, TURN_ATTRIBUTE.requestedAddressFamily) !== undefined ||
-    findAttribute(message, TURN_ATTRIBUTE.additionalAddressFamily) !== undefined
+    findAttribute(message, TURN_ATTRIBUTE.requestedAddressFamily) !== undefined || additionalOf(message) !== undefined
+  );
+}
+
+function additionalOf(message: StunMessage): Uint8Array | undefined {
+  return (
+    findAttribute(message, TURN_ATTRIBUTE.additionalAddressFamily) ??
+    findAttribute(message, DRAFT_ADDITIONAL_ADDRESS_FAMILY)
   );
 }
 
 function readFamilies(message: StunMessage): readonly AddressFamily[] | TurnErrorCode {
   const requested = findAttribute(message, TURN_ATTRIBUTE.requestedAddressFamily);
-  const additional = findAttribute(message, TURN_ATTRIBUTE.additionalAddressFamily);
+  const additional = additionalOf(message);
   if (additional !== undefined) {
     // Only IPv6 comes in addition, and only to what goes without saying.
     const isRight = requested === undefined && parseAddressFamily(additional) === 6;

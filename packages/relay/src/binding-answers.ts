@@ -39,6 +39,14 @@ export function readChangeRequest(message: StunMessage): ChangeRequest | null {
   return parseChangeRequest(value) ?? null;
 }
 
+/** RESPONSE-PORT (RFC 5780 §7.5): where at the client's address the answer shall go. Null if it can't be read. */
+export function readResponsePort(message: StunMessage): number | null | undefined {
+  const value = findAttribute(message, STUN_ATTRIBUTE.responsePort);
+  if (value === undefined) return undefined;
+  const port = value.length === 2 || value.length === 4 ? readUint16Be(value, 0) : 0;
+  return port === 0 ? null : port;
+}
+
 export function encodeBindingAnswer(message: StunMessage, addresses: AnswerAddresses): Uint8Array {
   const { mapped, origin, other } = addresses;
   const fingerprint = verifyFingerprint(message) === "valid";

@@ -1,4 +1,5 @@
 import type { UdpAddress } from "@asterism/core/net";
+import { classifyAddress } from "@asterism/core/paths";
 import type { ListenerId } from "@asterism/engine";
 
 /** A UDP socket that clients send to. */
@@ -31,7 +32,13 @@ export class Listeners {
       ({ local }) =>
         local.address.includes(":") === isV6 &&
         (local.address !== of.local.address) === change.changeIp &&
-        (local.port !== of.local.port) === change.changePort,
+        (local.port !== of.local.port) === change.changePort &&
+        (!change.changeIp || (isPublic(local) && isPublic(of.local))),
     );
   }
+}
+
+/** Private addresses of one host are rarely of one network: who reaches one may not reach the other. */
+function isPublic({ address }: UdpAddress): boolean {
+  return classifyAddress(address) === "global";
 }

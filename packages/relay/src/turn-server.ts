@@ -149,7 +149,10 @@ export class TurnServer {
   ): void {
     this.#listeners.set(listeners);
     this.#addresses = relayAddresses;
-    this.#options.policy.setOwnAddresses([...ownAddresses, ...relayAddresses.map(this.#context.publicAddress)]);
+    this.#options.policy.setOwnAddresses([
+      ...ownAddresses,
+      ...relayAddresses.map((address) => this.#context.publicAddress(address)),
+    ]);
     for (const allocation of [...this.allocations.values()]) {
       const { client, relayed } = allocation;
       const isGone = client.via === "udp" && this.#listeners.get(client.listenerId) === undefined;
