@@ -63,10 +63,13 @@ export function looksLikeStun(bytes: Uint8Array): boolean {
   return bytes.length >= STUN_HEADER_BYTES && (bytes[0] ?? 255) < 4 && readUint32Be(bytes, 4) === MAGIC_COOKIE;
 }
 
-/** Any bytes become a message or a reason to drop them. The message keeps views of `bytes`. */
-export function parseStun(bytes: Uint8Array): ParsedStun {
+/**
+ * Any bytes become a message or a reason to drop them. The message keeps views of `bytes`.
+ * `maxBytes`: larger for servers that read the PADDING of RFC 5780 §7.6.
+ */
+export function parseStun(bytes: Uint8Array, maxBytes = MAX_STUN_BYTES): ParsedStun {
   if (bytes.length < STUN_HEADER_BYTES) return { ok: false, reason: "stun-too-short" };
-  if (bytes.length > MAX_STUN_BYTES) return { ok: false, reason: "stun-too-long" };
+  if (bytes.length > maxBytes) return { ok: false, reason: "stun-too-long" };
   if (!looksLikeStun(bytes)) return { ok: false, reason: "stun-not-stun" };
   const lengthBytes = readUint16Be(bytes, 2);
   if (lengthBytes % 4 !== 0 || STUN_HEADER_BYTES + lengthBytes !== bytes.length) {
