@@ -33,6 +33,7 @@ import {
   MAX_AMPLIFICATION,
   parseClassicRequest,
   readChangeRequest,
+  readResponsePort,
 } from "./binding-answers.ts";
 import type { TurnClientAddress } from "./client.ts";
 import type { ForwardingTable } from "./forwarding.ts";
@@ -91,8 +92,12 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   STUN_ATTRIBUTE.priority,
   STUN_ATTRIBUTE.useCandidate,
   STUN_ATTRIBUTE.padding,
+  STUN_ATTRIBUTE.responsePort,
   ...Object.values(TURN_ATTRIBUTE),
 ]);
+
+/** Clients that look for NATs that drop fragments pad their requests to more than an Ethernet frame (RFC 5780 §4.5). */
+const MAX_REQUEST_BYTES = 2_048;
 
 const HANDLERS: Readonly<Record<number, (c: TurnContext, r: TurnRequest, a: Allocation) => TurnAnswer>> = {
   [TURN_METHOD.refresh]: refresh,
@@ -213,7 +218,7 @@ export class TurnServer {
   #handle(client: TurnClientAddress, bytes: Uint8Array, at: ClockReading): void {
     this.#requests += 1;
     this.allocations.handleTimeout(at.now);
-    const parsed = parseStun(bytes);
+    const parsed = parseStun(bytes, MAX_REQUEST_BYTES);
     if (!parsed.ok || verifyFingerprint(parsed.message) === "invalid") {
       this.#drop("stun-malformed");
       return;
@@ -267,7 +272,8 @@ export class TurnServer {
       return;
     }
     const change = readChangeRequest(message);
-    if (change === null) {
+    const responsePort = readResponsePort(message);
+    if (change === null || responsePort === null) {
       this.#refuse(client, message, TURN_ERROR.badRequest, undefined);
       return;
     }
@@ -285,10 +291,11 @@ export class TurnServer {
       other: listener === undefined ? undefined : this.#otherOf(listener),
     });
     this.#answers += 1;
-    this.#transmit(
-      leaving === undefined || client.via === "stream" ? client : { ...client, listenerId: leaving.id },
-      bytes,
-    );
+    if (leaving === undefined || client.via === "stream") this.#transmit(client, bytes);
+    else {
+      const to = { address: client.remote.address, port: responsePort ?? client.remote.port };
+      this.#transmits.push({ via: "udp", listenerId: leaving.id, to, bytes });
+    }
   }
 
   #leaving(listener: UdpListener, change: { changeIp: boolean; changePort: boolean }): UdpListener | undefined {
