@@ -46,6 +46,8 @@ export interface ServerOptions {
   readonly listen?: string;
   /** `https://host[:port]` as agents reach it; guessed from this machine's addresses if left out. */
   readonly publicUrl?: string;
+  /** Not supported yet: refused if given. */
+  readonly relay?: string;
   /** `HOST:PORT` at which Prometheus metrics are served over HTTP, to anybody who asks; nowhere if left out. */
   readonly metrics?: string;
   /** The relay that runs together with this server. */
@@ -184,6 +186,12 @@ function runningServer(
 }
 
 function refuseUnsupported(options: ServerOptions): void {
+  if (options.relay !== undefined) {
+    throw new AsterismError(
+      "not-supported",
+      "--relay is not supported in this version: it has no relay yet. Leave it out.",
+    );
+  }
   if (options.database !== undefined) {
     throw new AsterismError(
       "not-supported",

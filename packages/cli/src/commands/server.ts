@@ -7,8 +7,6 @@ interface ServerCommandOptions {
   readonly listen?: string;
   readonly publicUrl?: string;
   readonly relay?: string;
-  readonly allowPeer: readonly string[];
-  readonly externalIp?: string;
   readonly metrics?: string;
   readonly database?: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -30,13 +28,7 @@ export function createServerCommand(): Command {
         "ASTERISM_PUBLIC_URL",
       ),
     )
-    .addOption(
-      new Option("--relay <host:port>", "where to relay over UDP and TCP, or none (default: port 3478, if free)").env(
-        "ASTERISM_RELAY",
-      ),
-    )
-    .option("--allow-peer <cidr>", "let the relay's users reach this range though it is not public", collect, [])
-    .option("--external-ip <ipv4>", "public address of a host behind a one-to-one NAT, for the relay")
+    .addOption(new Option("--relay <host:port>", "not supported in this version").env("ASTERISM_RELAY"))
     .addOption(
       new Option("--metrics <host:port>", "serve Prometheus metrics over HTTP there (default: nowhere)").env(
         "ASTERISM_METRICS",
@@ -50,30 +42,14 @@ export function createServerCommand(): Command {
         .default("info"),
     )
     .addOption(new Option("--json", "accepted for symmetry; logs are JSON anyway").hideHelp())
-    .action(async ({ data, relay, allowPeer, externalIp, ...options }: ServerCommandOptions) => {
+    .action(async ({ data, ...options }: ServerCommandOptions) => {
       const { startServer } = await import("@asterism/server");
-      const { startOwnRelay } = await import("../own-relay.ts");
-      const ownRelay = await startOwnRelay({
-        dataDir: data,
-        listen: relay,
-        allowPeers: allowPeer,
-        externalIpv4: externalIp,
-        log: (level, message, details) => {
-          if (options.logLevel !== "silent") console.error(JSON.stringify({ level, msg: message, ...details }));
-        },
-      });
-      try {
-        const server = await startServer({ dataDir: data, ...options, ownRelay: ownRelay?.description ?? null });
-        printLine(`ready: ${server.url}`);
-        await stopSignal();
-        await server.close();
-      } finally {
-        await ownRelay?.running.close();
-      }
+      const server = await startServer({ dataDir: data, ...options });
+      printLine(`ready: ${server.url}`);
+      await stopSignal();
+      await server.close();
     });
 }
-
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 export function dataOption(): Option {
   return new Option("--data <dir>", "folder of the server's data").env("ASTERISM_DATA").default(DEFAULT_DATA_DIR);
