@@ -7,6 +7,7 @@ import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, printError } from "./output.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   server: async () => (await import("./commands/server.ts")).createServerCommand(),
   agent: async () => (await import("./commands/agent.ts")).createAgentCommand(),
+  relay: async () => (await import("./commands/relay.ts")).createRelayCommand(),
   join: async () => (await import("./commands/join.ts")).createJoinCommand(),
   leave: async () => (await import("./commands/membership.ts")).createLeaveCommand(),
   up: async () => (await import("./commands/membership.ts")).createUpCommand(),

@@ -11,14 +11,17 @@ export type PeerVerdict = "allowed" | "relayed-only" | "forbidden";
  */
 export class PeerPolicy {
   readonly #allowed: readonly IpRange[];
+  #relayAddresses: ReadonlySet<string> = new Set();
   #ownAddresses: ReadonlySet<string> = new Set();
 
   constructor(allowed: readonly IpRange[]) {
     this.#allowed = allowed;
   }
 
-  setOwnAddresses(addresses: readonly string[]): void {
-    this.#ownAddresses = new Set(addresses);
+  /** `relay`: those of relayed addresses; `own`: all of this host. */
+  setAddresses(relay: readonly string[], own: readonly string[]): void {
+    this.#relayAddresses = new Set(relay.filter((address) => classifyAddress(address) !== "loopback"));
+    this.#ownAddresses = new Set(own);
   }
 
   /** `address` is numeric, IPv6 in canonical form. */
@@ -26,7 +29,8 @@ export class PeerPolicy {
     const bytes = parseIpAddress(address);
     if (bytes === undefined) return "forbidden";
     if (this.#allowed.some((range) => rangeContains(range, bytes))) return "allowed";
-    if (this.#ownAddresses.has(address)) return "relayed-only";
+    if (this.#relayAddresses.has(address)) return "relayed-only";
+    if (this.#ownAddresses.has(address)) return "forbidden";
     if (TRANSLATED_OR_SPECIAL.some((range) => rangeContains(range, bytes))) return "forbidden";
     return classifyAddress(address) === "global" ? "allowed" : "forbidden";
   }

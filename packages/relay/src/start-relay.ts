@@ -183,7 +183,10 @@ class Relay implements RunningRelay {
     try {
       await listenOn(server, host, port);
     } catch (cause) {
-      throw listenFailure(kind, host, port, cause as NodeJS.ErrnoException);
+      const error = cause as NodeJS.ErrnoException;
+      const lacksIpv6 = host === "::" && (error.code === "EAFNOSUPPORT" || error.code === "EADDRNOTAVAIL");
+      if (!lacksIpv6) throw listenFailure(kind, host, port, error);
+      await listenOn(server, "0.0.0.0", port);
     }
     server.on("error", (error) => this.#options.log?.("warn", `${kind} listener failed`, { error: error.message }));
     this.#servers.push({ kind, server });

@@ -154,10 +154,8 @@ export class TurnServer {
   ): void {
     this.#listeners.set(listeners);
     this.#addresses = relayAddresses;
-    this.#options.policy.setOwnAddresses([
-      ...ownAddresses,
-      ...relayAddresses.map((address) => this.#context.publicAddress(address)),
-    ]);
+    const relaying = [...relayAddresses, ...relayAddresses.map((address) => this.#context.publicAddress(address))];
+    this.#options.policy.setAddresses(relaying, ownAddresses);
     for (const allocation of [...this.allocations.values()]) {
       const { client, relayed } = allocation;
       const isGone = client.via === "udp" && this.#listeners.get(client.listenerId) === undefined;

@@ -418,6 +418,17 @@ describe("peers", () => {
     expect(relay.table.only.permissions.get(PEER.address)).toMatchObject({ relayedOnly: false });
   });
 
+  it("at addresses of the server that it does not relay at, or at its loopback, are forbidden", () => {
+    const relay = new SimulatedRelay();
+    const listener = { id: 0, local: { address: SERVER, port: 3478 } };
+    relay.server.setAddresses([listener], [SERVER, "127.0.0.1"], [SERVER, "127.0.0.1", "203.0.113.77"]);
+    const client = new SimulatedClient(relay);
+    client.allocate();
+    expect(codeOf(client.permit({ address: "203.0.113.77", port: 22 }))).toBe(403);
+    expect(codeOf(client.permit({ address: "127.0.0.1", port: 22 }))).toBe(403);
+    expect(codeOf(client.permit({ address: SERVER, port: 22 }))).toBeUndefined();
+  });
+
   it("are allowed where the operator says so", () => {
     const relay = new SimulatedRelay({ allow: ["10.1.0.0/16"] });
     const client = new SimulatedClient(relay);
