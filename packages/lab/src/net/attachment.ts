@@ -61,6 +61,7 @@ export class Attachment {
     const to: Addresses = { ipv4: change.ipv4 ?? from.ipv4, ipv6: change.ipv6 ?? from.ipv6 };
     await this.#port.reroute(from, to);
     await this.host.ip([...this.#port.hostRemovalLines(from), ...this.#port.hostLines(to)]);
+    await this.link.forgetNeighbours();
     this.#addresses = to;
   }
 
@@ -87,6 +88,7 @@ export class Attachment {
       `link set ${this.interfaceName} up`,
       ...this.#port.hostLines(this.#addresses),
     ]);
+    await this.link.settle();
     // A veth that was down took the network's routes over it along.
     await this.#port.reroute(NO_ADDRESSES, this.#addresses);
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "./host.ts";
 import { LabError } from "./lab-error.ts";
 import { execute } from "./lab-process.ts";
@@ -59,6 +60,21 @@ export class Link {
     else await this.#applyRate();
   }
 
+  /**
+   * Waits until both ends, which must be up, have a carrier and pass packets, and makes both machines resolve addresses
+   * afresh. The kernel tells the carrier asynchronously, and what it could not resolve meanwhile it tries again only a
+   * second later.
+   */
+  async settle(): Promise<void> {
+    await Promise.all([this.a, this.b].map((end) => waitForCarrier(end)));
+    await this.forgetNeighbours();
+  }
+
+  /** Makes both machines resolve addresses afresh. */
+  async forgetNeighbours(): Promise<void> {
+    await Promise.all([this.a, this.b].map((end) => end.host.ip(["neigh flush all"])));
+  }
+
   /** Pulls the cable: both ends lose the carrier and keep their addresses. */
   async cut(): Promise<void> {
     await this.#setCarrier(false);
@@ -66,6 +82,7 @@ export class Link {
 
   async mend(): Promise<void> {
     await this.#setCarrier(true);
+    await this.settle();
   }
 
   /** Counters of the link box: `up` leaves end a. */
@@ -140,4 +157,33 @@ export class Link {
     // A veth end loses its carrier when its peer goes down: the far end is the wall socket of the near one.
     await this.b.host.ip([`link set ${this.b.interfaceName} ${on ? "up" : "down"}`]);
   }
+}
+
+const CARRIER_LIMIT_MS = 10_000;
+const CARRIER_POLL_MS = 10;
+
+async function waitForCarrier({ host, interfaceName }: LinkEnd): Promise<void> {
+  const deadline = performance.now() + CARRIER_LIMIT_MS;
+  const argv = ["ip", "-n", host.namespace, "-json", "link", "show", "dev", interfaceName];
+  for (;;) {
+    const { stdout } = await execute(argv);
+    const state = (JSON.parse(stdout) as LinkState[])[0];
+    if (state !== undefined && passesPackets(state)) return;
+    if (performance.now() > deadline) {
+      throw new LabError(`${host.name}'s ${interfaceName} got no carrier in ${CARRIER_LIMIT_MS} ms: ${stdout}`);
+    }
+    await sleep(CARRIER_POLL_MS);
+  }
+}
+
+/** What `ip -json link show` says of an interface. */
+interface LinkState {
+  readonly flags: readonly string[];
+  readonly operstate: string;
+  readonly qdisc: string;
+}
+
+/** `noop` is the queue of an interface that the kernel has not activated yet: it drops everything. */
+function passesPackets({ flags, operstate, qdisc }: LinkState): boolean {
+  return flags.includes("LOWER_UP") && (operstate === "UP" || operstate === "UNKNOWN") && qdisc !== "noop";
 }
