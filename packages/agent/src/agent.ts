@@ -4,6 +4,7 @@ import type {
   AgentStatus,
   JoinAnswer,
   JoinBody,
+  NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
   PingAnswer,
@@ -14,6 +15,7 @@ import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
 import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
+import { netcheck } from "./overlay/netcheck.ts";
 import { networkStatus, serverStatus } from "./overlay/network-status.ts";
 import { OverlayNetwork } from "./overlay/overlay-network.ts";
 import { pingPeer } from "./overlay/ping-peer.ts";
@@ -140,6 +142,10 @@ export class Agent {
 
   down(body: NetworkBody): Promise<NetworksAnswer> {
     return this.#forEach(body, (network) => network.down());
+  }
+
+  netcheck(signal: AbortSignal): Promise<NetcheckAnswer> {
+    return netcheck([...this.#networks.values()], signal);
   }
 
   ping(body: PingBody, signal: AbortSignal): Promise<PingAnswer> {

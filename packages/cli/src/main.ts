@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./commands/status.ts")).createStatusCommand(),
   peers: async () => (await import("./commands/peers.ts")).createPeersCommand(),
   ping: async () => (await import("./commands/ping.ts")).createPingCommand(),
+  netcheck: async () => (await import("./commands/netcheck.ts")).createNetcheckCommand(),
   admin: async () => (await import("./commands/admin/admin.ts")).createAdminCommand(),
 };
 

@@ -4,6 +4,7 @@ import type {
   AgentStatus,
   JoinAnswer,
   JoinBody,
+  NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
   PingAnswer,
@@ -44,6 +45,11 @@ export class AgentClient {
   /** Sends one echo through the tunnel and waits for its answer, `timeoutMs` at most. */
   ping(body: PingBody): Promise<PingAnswer> {
     return this.#call("POST", "/v1/ping", body);
+  }
+
+  /** Examines the NATs anew; takes some seconds where nothing answers. */
+  netcheck(): Promise<NetcheckAnswer> {
+    return this.#call("POST", "/v1/netcheck", {});
   }
 
   #call<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {

@@ -6,12 +6,13 @@ import {
   type AgentStatus,
   type JoinAnswer,
   JoinBody,
+  type NetcheckAnswer,
   NetworkBody,
   type NetworksAnswer,
   type PingAnswer,
   PingBody,
 } from "@asterism/core/local-api";
-import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 
 const MAX_BODY_BYTES = 64 * 1024;
 const OWNER_ONLY = 0o600;
@@ -23,6 +24,7 @@ export interface LocalApiActions {
   leave(body: NetworkBody): Promise<NetworksAnswer>;
   up(body: NetworkBody): Promise<NetworksAnswer>;
   down(body: NetworkBody): Promise<NetworksAnswer>;
+  netcheck(signal: AbortSignal): Promise<NetcheckAnswer>;
   ping(body: PingBody, signal: AbortSignal): Promise<PingAnswer>;
 }
 
@@ -76,10 +78,16 @@ function addRoutes(server: FastifyInstance, actions: LocalApiActions): void {
   server.post<{ Body: NetworkBody }>("/v1/up", { schema: { body: NetworkBody } }, ({ body }) => actions.up(body));
   server.post<{ Body: NetworkBody }>("/v1/down", { schema: { body: NetworkBody } }, ({ body }) => actions.down(body));
   server.post<{ Body: PingBody }>("/v1/ping", { schema: { body: PingBody } }, (request) => {
-    const gone = new AbortController();
-    request.raw.socket.once("close", () => gone.abort());
-    return actions.ping(request.body, gone.signal);
+    return actions.ping(request.body, goneSignal(request));
   });
+  server.post("/v1/netcheck", (request) => actions.netcheck(goneSignal(request)));
+}
+
+/** Aborted when the caller has gone away. */
+function goneSignal({ raw }: FastifyRequest): AbortSignal {
+  const gone = new AbortController();
+  raw.socket.once("close", () => gone.abort());
+  return gone.signal;
 }
 
 function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {

@@ -238,6 +238,8 @@ export class Gatherer {
         isPreferred: relay.id === this.#preferredId,
         allocations: this.#clients.snapshot(relay.id),
       })),
+      isExamining: this.#discovery.isRunning,
+      servers: this.#servers(),
       neededAt: this.#neededAt ?? null,
     };
   }

@@ -57,6 +57,10 @@ export interface GatheringSnapshot {
   readonly nats: readonly NatReport[];
   readonly reflexive: readonly ReflexiveFact[];
   readonly relays: readonly RelaySnapshot[];
+  /** The NATs are being examined at the moment: `nats` may say more in a second. */
+  readonly isExamining: boolean;
+  /** Whom the examination asks: STUN servers and relays, each once. */
+  readonly servers: readonly UdpAddress[];
   /** When somebody last talked without a direct path. */
   readonly neededAt: Instant | null;
 }

@@ -1,4 +1,12 @@
 export type { JoinAnswer, NetworksAnswer, PingAnswer } from "./answers.ts";
+export {
+  Advice,
+  LinkCheck,
+  NetcheckAnswer,
+  NetworkCheck,
+  RelayCheck,
+  StunServerCheck,
+} from "./netcheck.ts";
 export { JoinBody, NetworkBody, PingBody } from "./requests.ts";
 export type {
   ActivePathStatus,

@@ -1,5 +1,6 @@
 export { natTypeOf } from "./classify.ts";
 export { NatDiscovery, type NatLink } from "./nat-discovery.ts";
+export { type NatFacts, summariseNats } from "./nat-summary.ts";
 export {
   type MappedSample,
   NAT_BEHAVIOURS,

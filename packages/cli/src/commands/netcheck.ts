@@ -1,0 +1,69 @@
+import type { LinkCheck, NetworkCheck, RelayCheck, StunServerCheck } from "@asterism/core/local-api";
+import { Command } from "commander";
+import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { formatMs, formatTable, printJson, printLine } from "../output.ts";
+
+export function createNetcheckCommand(): Command {
+  return new Command("netcheck")
+    .description("examine the NAT, firewall and relays in front of this machine")
+    .addOption(socketOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      "\nMapping and filtering are the words of RFC 4787. Needs a network that is up: its relays and STUN servers are asked.",
+    )
+    .action(async (options: AgentOptions) => {
+      const answer = await connectAgent(options).netcheck();
+      if (options.json === true) printJson(answer);
+      else printLine(answer.networks.map(formatNetwork).join("\n\n"));
+    });
+}
+
+function formatNetwork(check: NetworkCheck): string {
+  const rows = [
+    ["UDP", yesOrNo(check.udp, "works", "blocked, or nobody answers")],
+    ["IPv4", yesOrNo(check.ipv4)],
+    ["IPv6", yesOrNo(check.ipv6)],
+    ...check.links.flatMap(linkRows),
+    ["port mapping", check.portMappings.length === 0 ? "none" : check.portMappings.join(", ")],
+    ["server", `${check.server.url} (${check.server.connected ? "connected" : "not connected"})`],
+    ...labelled("STUN servers", formatTable(check.stunServers.map(stunServerCells))),
+    ...labelled("relays", formatTable(check.relays.map(relayCells))),
+  ];
+  return `network ${check.network}\n${indent(formatTable(rows))}\n\n${check.advice.text}`;
+}
+
+function linkRows(link: LinkCheck): string[][] {
+  const name = `${link.link ?? "no route"} IPv${link.ipVersion}`;
+  if (link.udp === false) return [[name, "no UDP answer"]];
+  const hairpin = link.hairpin === null ? [] : [`hairpin ${link.hairpin ? "works" : "does not work"}`];
+  const ports = link.ports === "unknown" || link.type === "none" ? [] : [`ports ${link.ports}`];
+  return [
+    [name, link.type === "none" ? "no NAT" : `NAT: ${link.type}`],
+    ["", `mapping ${link.mapping}, filtering ${link.filtering}`],
+    ["", [`public ${link.publicAddresses.join(", ") || "unknown"}`, ...ports, ...hairpin].join(", ")],
+  ];
+}
+
+function stunServerCells({ address, answered, rttMs, mapped }: StunServerCheck): string[] {
+  return [address, answered ? formatMs(rttMs) : "no answer", mapped === null ? "" : `sees ${mapped}`];
+}
+
+function relayCells({ name, addresses, preferred, rttMs, state, problem }: RelayCheck): string[] {
+  const use = [preferred ? "preferred" : "", state === "in-use" ? "in use" : ""].filter(Boolean).join(", ");
+  return [name, addresses.join(" "), formatMs(rttMs), problem ?? use];
+}
+
+/** The label stands beside the first of the lines. */
+function labelled(label: string, lines: string): string[][] {
+  return (lines === "" ? "none" : lines).split("\n").map((line, index) => [index === 0 ? label : "", line]);
+}
+
+function yesOrNo(value: boolean | null, yes = "yes", no = "no"): string {
+  if (value === null) return "not known";
+  return value ? yes : no;
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
+}

@@ -1,0 +1,1 @@
+export { type NetcheckFacts, netcheckReport } from "./netcheck-report.ts";

@@ -1,0 +1,90 @@
+import { type Static, Type } from "typebox";
+
+/** What `asterism netcheck --json` prints and the agent's local API answers; docs/local-api.md describes the fields. */
+
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(type: T) => Type.Union([type, Type.Null()]);
+
+/** RFC 4787 §4.1 for mapping, §5 for filtering. */
+const Behaviour = Type.Enum([
+  "endpoint-independent",
+  "address-dependent",
+  "address-and-port-dependent",
+  "unknown",
+] as const);
+
+/** `203.0.113.7:41641`, `[2001:db8::1]:41641`. */
+const Endpoint = Type.String();
+
+/** What one link looks like from outside, by one IP version. */
+export const LinkCheck = Type.Object({
+  /** Interface that leads out, null if no route does. */
+  link: nullable(Type.String()),
+  ipVersion: Type.Enum([4, 6] as const),
+  /** Whether UDP passes; null if there was nobody to ask. */
+  udp: nullable(Type.Boolean()),
+  mapping: Behaviour,
+  filtering: Behaviour,
+  /** Folk name: none, full cone, restricted cone, port-restricted cone, symmetric, udp blocked, unknown. */
+  type: Type.String(),
+  /** Where servers see this machine; several behind a symmetric NAT. */
+  publicAddresses: Type.Array(Endpoint),
+  localAddresses: Type.Array(Endpoint),
+  /** Whether a packet to our own public address comes back in (RFC 4787 §6), null if not known. */
+  hairpin: nullable(Type.Boolean()),
+  /** How the NAT picks ports. */
+  ports: Type.Enum(["preserving", "sequential", "random", "unknown"] as const),
+});
+export type LinkCheck = Static<typeof LinkCheck>;
+
+export const StunServerCheck = Type.Object({
+  address: Endpoint,
+  link: nullable(Type.String()),
+  answered: Type.Boolean(),
+  /** Null if it did not answer, or only after the request was repeated. */
+  rttMs: nullable(Type.Number()),
+  /** Our address as it sees it. */
+  mapped: nullable(Endpoint),
+});
+export type StunServerCheck = Static<typeof StunServerCheck>;
+
+export const RelayCheck = Type.Object({
+  name: Type.String(),
+  addresses: Type.Array(Endpoint),
+  rttMs: nullable(Type.Number()),
+  /** The one that is used when a relay is needed. */
+  preferred: Type.Boolean(),
+  /** `silent`: it does not answer. `failing`: it answers, but gives no relayed address. */
+  state: Type.Enum(["ready", "in-use", "silent", "failing"] as const),
+  /** Addresses at which it receives for this machine at present. */
+  relayedAddresses: Type.Array(Endpoint),
+  problem: nullable(Type.String()),
+});
+export type RelayCheck = Static<typeof RelayCheck>;
+
+/** Which case of the table in docs/local-api.md it is, and what to do about it. */
+export const Advice = Type.Object({ case: Type.String(), text: Type.String() });
+export type Advice = Static<typeof Advice>;
+
+export const NetworkCheck = Type.Object({
+  network: Type.String(),
+  checkedAt: Type.String(),
+  server: Type.Object({ url: Type.String(), connected: Type.Boolean() }),
+  /** Whether UDP passes at all; null if there was nobody to ask. */
+  udp: nullable(Type.Boolean()),
+  /** Whether a server answers over it; null if there is none to ask over it, or this machine has no address of it. */
+  ipv4: nullable(Type.Boolean()),
+  ipv6: nullable(Type.Boolean()),
+  links: Type.Array(LinkCheck),
+  /** Public addresses that a router maps to this machine, by PCP, NAT-PMP or UPnP. */
+  portMappings: Type.Array(Endpoint),
+  stunServers: Type.Array(StunServerCheck),
+  relays: Type.Array(RelayCheck),
+  advice: Advice,
+});
+export type NetworkCheck = Static<typeof NetworkCheck>;
+
+export const NetcheckAnswer = Type.Object({
+  /** One for each network that is up: each has sockets of its own. */
+  networks: Type.Array(NetworkCheck),
+});
+export type NetcheckAnswer = Static<typeof NetcheckAnswer>;
