@@ -9,7 +9,7 @@ import type { EngineEvent } from "./contract.ts";
 import { EngineError } from "./errors.ts";
 import type { RelayBinding } from "./relay-binding.ts";
 
-const ABI_VERSION = 3;
+const ABI_VERSION = 4;
 const COUNTERS_LAYOUT_VERSION = 1;
 const MODULE_PATH = fileURLToPath(new URL("../native/build/asterism-engine.node", import.meta.url));
 
@@ -76,6 +76,8 @@ export interface Binding {
     bindInterface: string | null,
     mark: number,
   ): NativeLink;
+  openStreamLink(device: NativeHandle, address: string, port: number): NativeFailure & { readonly id: number };
+  receiveFrames(device: NativeHandle, linkId: number, bytes: Uint8Array): number;
   closeLink(device: NativeHandle, linkId: number): number;
   /** The peer's id, or minus the status. */
   addPeer(device: NativeHandle): number;

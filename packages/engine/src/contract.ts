@@ -7,7 +7,7 @@
  *
  * Misuse (unknown peer, closed device, wrong length) throws `EngineError`; it never crashes.
  */
-import type { LinkId, PathAddress } from "@asterism/core/net";
+import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
 import type { Instant } from "@asterism/core/time";
 
 /** Dense number the engine gives a peer; reused only after `removePeer`. */
@@ -109,6 +109,8 @@ export type EngineEvent =
       readonly bytes: Uint8Array;
       readonly receivedAt: Instant;
     }
+  /** To be written to the stream of a stream link, as it is. */
+  | { readonly kind: "frames"; readonly linkId: LinkId; readonly bytes: Uint8Array }
   /** The kernel refused a datagram as too large for the way to `to`. */
   | { readonly kind: "path-mtu"; readonly to: PathAddress; readonly mtuBytes: number }
   /** The device can't go on (interface deleted, …). It forwards nothing any more; close it. */
@@ -151,6 +153,17 @@ export interface EngineDevice {
   readonly offloads: Readonly<Record<"tso" | "uso" | "udpGso" | "udpGro", boolean>>;
 
   openLink(options: LinkOptions): LinkInfo;
+  /**
+   * A link that is no UDP socket but a stream (TCP, TLS) to the TURN server at `relay`, which the caller carries: what
+   * leaves by it, in channels or as STUN messages, comes up framed in `frames` events (RFC 8656 §12.5), and what the
+   * stream brings goes in by `receiveFrames`. Its path addresses have `relay` as their remote.
+   */
+  openStreamLink(relay: UdpAddress): LinkId;
+  /**
+   * Bytes of the stream, in order, cut anywhere. False if no frame can begin there: the stream is of no use any more.
+   * Frames that the engine has no room for are dropped and counted, as datagrams would be.
+   */
+  receiveFrames(id: LinkId, bytes: Uint8Array): boolean;
   closeLink(id: LinkId): void;
 
   addPeer(): PeerId;

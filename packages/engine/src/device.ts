@@ -1,4 +1,4 @@
-import type { LinkId, PathAddress } from "@asterism/core/net";
+import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
 import { type Binding, loadBinding, type NativeDevice, type NativeHandle, type NativePath } from "./binding.ts";
 import type {
   Aead,
@@ -85,6 +85,20 @@ class NativeEngineDevice implements EngineDevice {
     );
     if (link.status !== 0) throw linkFailure(link, options);
     return { id: link.id, port: link.port, ipv4: link.ipv4, ipv6: link.ipv6 };
+  }
+
+  openStreamLink({ address, port }: UdpAddress): LinkId {
+    this.#requireOpen();
+    const link = this.#binding.openStreamLink(this.#handle, address, port);
+    this.#require(link.status, "openStreamLink", { address, port, errno: link.errno });
+    return link.id;
+  }
+
+  receiveFrames(id: LinkId, bytes: Uint8Array): boolean {
+    const status = this.#binding.receiveFrames(this.#handle, id, bytes);
+    if (status !== 0 && reasonOf(status) === "invalid-argument") return false;
+    this.#require(status, "receiveFrames", { linkId: id });
+    return true;
   }
 
   closeLink(id: LinkId): void {

@@ -119,6 +119,8 @@ export class MeshShell {
       case "inner":
         this.#withNode(event.peerId, (nodeId) => this.#options.onInner(nodeId, event));
         return;
+      case "frames":
+        return;
       case "path-mtu":
         this.#options.logger.debug({ remote: event.to.remote, mtuBytes: event.mtuBytes }, "path MTU");
         return;

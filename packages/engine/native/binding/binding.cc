@@ -14,7 +14,7 @@ namespace asterism::binding {
 namespace {
 
 /** Changes when the functions, their arguments or the counters' layout change: src/binding.ts expects its own value. */
-constexpr uint32_t ABI_VERSION = 3;
+constexpr uint32_t ABI_VERSION = 4;
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x656e67696e654466};
 
@@ -223,6 +223,36 @@ napi_value open_link(napi_env env, napi_callback_info info) {
   set_boolean(env, result, "ipv4", link->fd(false) >= 0);
   set_boolean(env, result, "ipv6", link->fd(true) >= 0);
   return result;
+}
+
+/** (handle, address, port): a stream to the relay there */
+napi_value open_stream_link(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Device* device = device_of(arguments);
+  const std::string address = arguments.text(1);
+  const uint32_t port = arguments.u32(2);
+  Failure failure;
+  UdpAddress remote;
+  if (device == nullptr || !arguments.valid() || port == 0 || port > 0xFFFF ||
+      !parse_udp_address(address.c_str(), static_cast<uint16_t>(port), remote)) {
+    return failure_object(env, Status::invalid_argument, failure);
+  }
+  LinkId id = 0;
+  const Status status = device->open_stream_link(remote, id, failure);
+  napi_value result = failure_object(env, status, failure);
+  set(env, result, "id", number_value(env, id));
+  return result;
+}
+
+/** (handle, linkId, bytes) */
+napi_value receive_frames(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Device* device = device_of(arguments);
+  const uint32_t id = arguments.u32(1);
+  size_t len = 0;
+  const uint8_t* bytes = arguments.bytes(2, len);
+  if (device == nullptr || !arguments.valid()) return status_value(env, Status::invalid_argument);
+  return status_value(env, device->receive_frames(id, bytes, len));
 }
 
 /** (handle, linkId) */
@@ -440,6 +470,8 @@ napi_value initialise(napi_env env, napi_value exports) {
   export_function(env, exports, "open", open_device);
   export_function(env, exports, "close", close_device);
   export_function(env, exports, "openLink", open_link);
+  export_function(env, exports, "openStreamLink", open_stream_link);
+  export_function(env, exports, "receiveFrames", receive_frames);
   export_function(env, exports, "closeLink", close_link);
   export_function(env, exports, "addPeer", add_peer);
   export_function(env, exports, "removePeer", peer_command<&Device::remove_peer>);

@@ -102,6 +102,11 @@ napi_value event_object(napi_env env, const Event& event) {
       object.set("to", path_address(env, event.from));
       object.number("mtuBytes", event.mtu_bytes);
       break;
+    case EventKind::frames:
+      object.text("kind", "frames");
+      object.number("linkId", event.from.link);
+      object.bytes("bytes", event.bytes);
+      break;
     case EventKind::failed:
       object.text("kind", "failed");
       object.text("message", event.message.c_str());

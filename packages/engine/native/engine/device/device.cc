@@ -7,12 +7,14 @@
 #include <cmath>
 #include <cstring>
 #include <thread>
+#include <unordered_map>
 
 #include "device/sessions.h"
 #include "device/shared.h"
 #include "device/threads.h"
 #include "packet/ip.h"
 #include "wire/demux.h"
+#include "wire/stream_frames.h"
 
 namespace asterism {
 namespace {
@@ -61,6 +63,10 @@ struct Device::Impl {
   bool push(CommandKind kind, const Peer& peer) {
     return state.inbox.push({.kind = kind, .peer_id = peer.id, .peer_generation = peer.generation});
   }
+  std::unordered_map<LinkId, StreamFrames> streams;       // bounded: MAX_LINKS
+
+  Status send_up(const Link& link, uint16_t channel, const uint8_t* bytes, size_t len);
+  Status add_link(std::unique_ptr<Link> link, Failure& failure);
   void forget(Peer& peer);
   PathTable* build_paths(Peer& peer, const std::vector<PathSpec>& specs, bool redundant);
 };
@@ -118,24 +124,42 @@ Offloads Device::offloads() const {
   return {impl_->state.tun.tso(), impl_->state.tun.uso(), opened && probe.max_segments() > 1, opened && probe.gro()};
 }
 
-Status Device::open_link(const LinkOptions& options, const Link*& link, Failure& failure) {
-  if (impl_->closed) return Status::closed;
-  auto& slots = impl_->state.links.slots();
+/** Gives the link its id and shows it to the data threads. */
+Status Device::Impl::add_link(std::unique_ptr<Link> link, Failure& failure) {
+  auto& slots = state.links.slots();
   const auto free = std::find_if(slots.begin(), slots.end(),
                                  [](const std::atomic<Link*>& slot) { return slot.load(std::memory_order_relaxed) == nullptr; });
   if (free == slots.end()) return Status::too_many_links;
-  auto opened = std::make_unique<Link>();
-  const Status status = opened->open(options, failure.error, failure.what);
-  if (status != Status::ok) return status;
   // Ids are not reused soon: an address that names a closed link must not mean a new one.
-  opened->id = (impl_->next_link_round++ % 0x100000) * MAX_LINKS + static_cast<uint32_t>(free - slots.begin());
-  if (!impl_->threads->watch(*opened)) {
+  link->id = (next_link_round++ % 0x100000) * MAX_LINKS + static_cast<uint32_t>(free - slots.begin());
+  if (!threads->watch(*link)) {
     failure = {errno, "watch a UDP socket"};
-    impl_->threads->unwatch(*opened);
+    threads->unwatch(*link);
     return Status::system_error;
   }
+  free->store(link.release(), std::memory_order_release);
+  return Status::ok;
+}
+
+Status Device::open_link(const LinkOptions& options, const Link*& link, Failure& failure) {
+  if (impl_->closed) return Status::closed;
+  auto opened = std::make_unique<Link>();
+  Status status = opened->open(options, failure.error, failure.what);
+  if (status != Status::ok) return status;
   link = opened.get();
-  free->store(opened.release(), std::memory_order_release);
+  return impl_->add_link(std::move(opened), failure);
+}
+
+Status Device::open_stream_link(const UdpAddress& remote, LinkId& id, Failure& failure) {
+  if (impl_->closed) return Status::closed;
+  auto opened = std::make_unique<Link>();
+  Status status = opened->open_stream(remote, failure.error, failure.what);
+  if (status != Status::ok) return status;
+  const Link& link = *opened;
+  status = impl_->add_link(std::move(opened), failure);
+  if (status != Status::ok) return status;
+  id = link.id;
+  impl_->streams.emplace(id, StreamFrames());
   return Status::ok;
 }
 
@@ -145,9 +169,22 @@ Status Device::close_link(LinkId id) {
   Link* link = state.links.find(id);
   if (link == nullptr) return Status::unknown_link;
   impl_->threads->unwatch(*link);
+  impl_->streams.erase(id);
   state.links.slots()[id % MAX_LINKS].store(nullptr, std::memory_order_release);
   state.epochs.retire(link);
   return Status::ok;
+}
+
+Status Device::receive_frames(LinkId id, const uint8_t* bytes, size_t len) {
+  if (impl_->closed) return Status::closed;
+  const Link* link = impl_->state.links.find(id);
+  const auto stream = impl_->streams.find(id);
+  if (link == nullptr || stream == impl_->streams.end()) return Status::unknown_link;
+  std::vector<iovec> frames;  // bounded: by the bytes at hand
+  const bool in_step = stream->second.read(bytes, len, frames);
+  const unsigned delivered = link->deliver(frames.data(), static_cast<unsigned>(frames.size()));
+  impl_->state.counters->drop(Drop::receive_buffer_full, frames.size() - delivered);
+  return in_step ? Status::ok : Status::invalid_argument;
 }
 
 Status Device::add_peer(PeerId& id) {
@@ -288,6 +325,19 @@ Status Device::drop_staged(PeerId id) {
   return impl_->push(CommandKind::drop_staged, *peer) ? Status::ok : Status::busy;
 }
 
+/** For a stream: in a channel, or a STUN message. */
+Status Device::Impl::send_up(const Link& link, uint16_t channel, const uint8_t* bytes, size_t len) {
+  uint8_t header[CHANNEL_HEADER_BYTES];
+  store_be16(header, channel);
+  store_be16(header + 2, static_cast<uint16_t>(len));
+  if (channel == 0 && (bytes == nullptr || frame_start(bytes, len).len != len)) return Status::invalid_argument;
+  std::vector<uint8_t> frame(header, header + (channel != 0 ? sizeof header : 0));
+  frame.insert(frame.end(), bytes, bytes + len);
+  const iovec piece = {frame.data(), frame.size()};
+  if (!state.mailbox.push_frames(link.id, &piece, 1, frame.size())) state.counters->drop(Drop::send_buffer_full);
+  return Status::ok;
+}
+
 Status Device::send(const PathAddress& to, const uint8_t* bytes, size_t len) {
   if (impl_->closed) return Status::closed;
   DeviceState& state = impl_->state;
@@ -296,6 +346,7 @@ Status Device::send(const PathAddress& to, const uint8_t* bytes, size_t len) {
   if (!valid_channel(to.channel) || len > MAX_DATAGRAM_BYTES - CHANNEL_HEADER_BYTES) return Status::invalid_argument;
   PathAddress complete = to;
   link->complete_scope(complete.remote);
+  if (link->is_stream()) return impl_->send_up(*link, to.channel, bytes, len);
   const int fd = link->fd(complete.remote.is_v6());
   if (fd < 0) return state.counters->drop(Drop::no_link), Status::ok;
   uint8_t header[CHANNEL_HEADER_BYTES];
@@ -344,8 +395,10 @@ std::vector<Event> Device::drain_events() {
   if (impl_->closed) return {};
   std::vector<Event> events = impl_->state.mailbox.drain();
   std::erase_if(events, [&](const Event& event) {
-    if (event.peer_generation != 0) return impl_->state.peers.find(event.peer, event.peer_generation) == nullptr;
-    const bool addressed = event.kind == EventKind::datagram || event.kind == EventKind::path_mtu;
+    const bool of_peer = event.peer_generation != 0;
+    if (of_peer && impl_->state.peers.find(event.peer, event.peer_generation) == nullptr) return true;
+    const bool addressed = event.kind == EventKind::datagram || event.kind == EventKind::path_mtu ||
+                           event.kind == EventKind::roamed || event.kind == EventKind::frames;
     return addressed && impl_->state.links.find(event.from.link) == nullptr;
   });
   return events;

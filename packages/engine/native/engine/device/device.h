@@ -73,7 +73,11 @@ class Device {
   Offloads offloads() const;
 
   Status open_link(const LinkOptions& options, const Link*& link, Failure& failure);
+  /** A stream to the relay at `remote`: frames for it come as events, and go in by `receive_frames`. */
+  Status open_stream_link(const UdpAddress& remote, LinkId& id, Failure& failure);
   Status close_link(LinkId id);
+  /** Bytes of a stream, in order, cut anywhere. `invalid_argument`: no frame can begin there; close the stream. */
+  Status receive_frames(LinkId id, const uint8_t* bytes, size_t len);
 
   Status add_peer(PeerId& id);
   Status remove_peer(PeerId id);

@@ -1,6 +1,8 @@
 // Events from the data threads to TypeScript: a bounded queue with one wake-up per batch.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -13,7 +15,7 @@
 
 namespace asterism {
 
-enum class EventKind : uint8_t { datagram, session_needed, session_confirmed, roamed, inner, path_mtu, failed };
+enum class EventKind : uint8_t { datagram, session_needed, session_confirmed, roamed, inner, path_mtu, frames, failed };
 
 struct Event {
   EventKind kind;
@@ -23,8 +25,8 @@ struct Event {
   uint32_t local_index = 0;         // session_confirmed
   uint32_t mtu_bytes = 0;           // path_mtu
   uint64_t at_ns = 0;               // inner
-  PathAddress from;                 // path_mtu: to
-  std::vector<uint8_t> bytes;       // datagram, inner
+  PathAddress from;                 // path_mtu: to; frames: only the link
+  std::vector<uint8_t> bytes;       // datagram, inner, frames
   std::string message;              // failed
 };
 
@@ -35,6 +37,12 @@ class Mailbox {
 
   /** False: full, the event is dropped. Any thread. */
   bool push(Event&& event);
+  /**
+   * Datagrams for a stream, one behind the other in `pieces`, each of `segment_len` bytes but the last of all; each is
+   * padded to a multiple of 4 (RFC 8656 §12.5). Those for one link that follow each other become one event. False: they
+   * find no room, and none is taken. Any thread.
+   */
+  bool push_frames(LinkId link, const iovec* pieces, unsigned count, size_t segment_len);
   /** Everything queued, in order. */
   std::vector<Event> drain();
 
@@ -43,13 +51,16 @@ class Mailbox {
   // which are few: each is limited per peer or comes from an authenticated peer.
   static constexpr size_t DATAGRAM_BYTES = 512 * 1024;
   static constexpr size_t OTHER_BYTES = 1024 * 1024;
+  static constexpr size_t STREAM_BYTES = 2 * 1024 * 1024;
+  static constexpr size_t FRAMES_EVENT_BYTES = 128 * 1024;
   static constexpr size_t EVENT_OVERHEAD_BYTES = 256;
 
   std::function<void()> wake_;
   std::mutex mutex_;
-  std::vector<Event> events_;  // bounded: by the two budgets
+  std::vector<Event> events_;  // bounded: by the budgets
   size_t datagram_bytes_ = 0;
   size_t other_bytes_ = 0;
+  size_t stream_bytes_ = 0;
 };
 
 }  // namespace asterism

@@ -53,7 +53,7 @@ void Receiver::receive(Link& link, bool v6) {
   if (workers_.count() > 0) publish_tasks(got);
   for (int i = 0; i < got; i++) {
     if (small_packets_ >= SMALL_PACKETS_PER_TURN) give_way();
-    set_source(link.id, addresses_[i]);
+    set_source(link.id, link.is_stream() ? link.stream_remote() : addresses_[i]);
     if (workers_.count() > 0 && published_[i]) {
       finish_task(*tasks_[i]);
     } else if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {

@@ -148,6 +148,7 @@ void SendGroups::send_closed() {
 
 void SendGroups::send(Group& group) {
   Link* link = state_.links.find(group.path.to.link);
+  if (link != nullptr && link->is_stream()) return send_up(group);
   const int fd = link == nullptr ? -1 : link->fd(group.path.to.remote.is_v6());
   if (fd < 0) return state_.counters->drop(Drop::no_link, group.segments);
   note_times(group);
@@ -163,6 +164,16 @@ void SendGroups::send(Group& group) {
   }
   const Drop reason = error == EMSGSIZE ? Drop::path_mtu : error == EAGAIN ? Drop::send_buffer_full : Drop::send_refused;
   state_.counters->drop(reason, group.segments);
+}
+
+/** Frames for a stream, which is carried by others. Without a channel a datagram is no frame. */
+void SendGroups::send_up(const Group& group) {
+  if (group.path.to.channel == 0) return state_.counters->drop(Drop::no_link, group.segments);
+  note_times(group);
+  if (state_.mailbox.push_frames(group.path.to.link, group.pieces.data(), group.piece_count, group.segment_len)) {
+    return count(group);
+  }
+  state_.counters->drop(Drop::send_buffer_full, group.segments);
 }
 
 void SendGroups::send_singly(int fd, const Group& group) {

@@ -89,6 +89,7 @@ class SendGroups {
   void close(unsigned index);
   void send_closed();
   void send(Group& group);
+  void send_up(const Group& group);
   void note_times(const Group& group);
   void count(const Group& group);
   bool send_message(int fd, const Group& group, const iovec* pieces, unsigned piece_count, size_t len, int& error) const;

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -14,6 +15,7 @@ namespace {
 constexpr int SOCKET_BUFFER_BYTES = 7 * 1024 * 1024;
 constexpr unsigned KERNEL_MAX_SEGMENTS = 128;
 constexpr int PORT_ATTEMPTS = 32;
+constexpr unsigned DELIVERIES_AT_ONCE = 32;
 
 Status open_status(int error) {
   switch (error) {
@@ -69,6 +71,38 @@ Status Link::open(const LinkOptions& options, int& error, const char*& what) {
   gro_ = getsockopt(fd, IPPROTO_UDP, UDP_GRO, &gro, &len) == 0 && gro != 0;
   if (supports_segmentation(fd)) limit_segments(KERNEL_MAX_SEGMENTS);
   return Status::ok;
+}
+
+Status Link::open_stream(const UdpAddress& remote, int& error, const char*& what) {
+  int ends[2] = {-1, -1};
+  // Sequenced packets keep the bounds of frames, and their queue is bounded by bytes, not by a few datagrams.
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+    error = errno;
+    what = "open a pair of sockets";
+    return open_status(error);
+  }
+  v4_ = UniqueFd(ends[0]);
+  inlet_ = UniqueFd(ends[1]);
+  set_buffer(inlet_.get(), SO_SNDBUFFORCE, SO_SNDBUF);
+  stream_remote_ = remote;
+  limit_segments(KERNEL_MAX_SEGMENTS);
+  return Status::ok;
+}
+
+unsigned Link::deliver(const iovec* frames, unsigned count) const {
+  unsigned delivered = 0;
+  while (delivered < count) {
+    mmsghdr messages[DELIVERIES_AT_ONCE] = {};
+    const unsigned wanted = std::min(count - delivered, DELIVERIES_AT_ONCE);
+    for (unsigned i = 0; i < wanted; i++) {
+      messages[i].msg_hdr.msg_iov = const_cast<iovec*>(&frames[delivered + i]);
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    const int sent = sendmmsg(inlet_.get(), messages, wanted, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent <= 0) break;
+    delivered += static_cast<unsigned>(sent);
+  }
+  return delivered;
 }
 
 Status Link::open_pair(const LinkOptions& options, uint16_t port, int& error, const char*& what) {

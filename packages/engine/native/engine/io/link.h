@@ -1,5 +1,7 @@
-// One local uplink: a UDP socket per family, both on one port.
+// One local uplink: a UDP socket per family, both on one port. Or a stream to a relay, which is another's to carry.
 #pragma once
+
+#include <sys/uio.h>
 
 #include <atomic>
 #include <cstdint>
@@ -23,6 +25,17 @@ struct LinkOptions {
 class Link {
  public:
   Status open(const LinkOptions& options, int& error, const char*& what);
+  /**
+   * A stream to the relay at `remote`. What is to be sent goes up as events; what comes is put in by `deliver` and read
+   * from `fd(false)` like datagrams.
+   */
+  Status open_stream(const UdpAddress& remote, int& error, const char*& what);
+
+  bool is_stream() const { return static_cast<bool>(inlet_); }
+  /** Of a stream: the relay. */
+  const UdpAddress& stream_remote() const { return stream_remote_; }
+  /** Of a stream: frames for the receive thread, in order; returns how many found room. */
+  unsigned deliver(const iovec* frames, unsigned count) const;
 
   /** Socket of the family, -1 if the link has none. */
   int fd(bool v6) const { return v6 ? v6_.get() : v4_.get(); }
@@ -47,6 +60,9 @@ class Link {
 
   UniqueFd v4_;
   UniqueFd v6_;
+  /** Of a stream: what is written here is read from v4_. */
+  UniqueFd inlet_;
+  UdpAddress stream_remote_;
   uint16_t port_ = 0;
   uint32_t interface_index_ = 0;
   std::string bind_interface_;

@@ -18,6 +18,7 @@ namespace asterism {
   X(no_link, "no-link")                       /* the path's link is closed or lacks the family */ \
   X(seal_failed, "seal-failed")               /* libcrypto refused */ \
   X(send_buffer_full, "send-buffer-full")     \
+  X(receive_buffer_full, "receive-buffer-full") /* a relay's stream is faster than the engine */ \
   X(send_refused, "send-refused")             /* the kernel refused the datagram (no route, firewall) */ \
   X(path_mtu, "path-mtu")                     /* datagram larger than the path takes */ \
   X(unknown_datagram, "unknown-datagram")     /* neither WireGuard nor STUN */ \
