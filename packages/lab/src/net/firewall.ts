@@ -21,6 +21,7 @@ table inet lab_firewall {
   chain forward {
     type filter hook forward priority filter;
     ct state established,related accept
+    ct status dnat accept
     iifname "${uplink}" drop
     ${outgoing}
   }

@@ -6,6 +6,12 @@ import { type ExecOptions, type ExecResult, execute, finish, LabProcess, type Sp
 import { type PingOptions, type PingResult, parsePing, pingArguments } from "./ping.ts";
 import type { LabScope } from "./scope.ts";
 
+/** Where the kernel has br_netfilter, it would track and translate frames that a bridge only passes on. */
+const BRIDGES_ARE_PLAIN = ["iptables", "ip6tables"].map((family) => {
+  const path = `/proc/sys/net/bridge/bridge-nf-call-${family}`;
+  return `[ ! -e ${path} ] || echo 0 > ${path}`;
+});
+
 export interface HostOptions {
   /** Forwards packets between its interfaces, as a router does. */
   readonly forwarding?: boolean;
@@ -44,7 +50,7 @@ export class Host {
       "ipv6/conf/all/forwarding": forwarding,
     };
     const writes = Object.entries(settings).map(([path, value]) => `echo ${value} > /proc/sys/net/${path}`);
-    const inside = ["set -e", ...writes, "ip link set lo up"].join("\n");
+    const inside = ["set -e", ...writes, ...BRIDGES_ARE_PLAIN, "ip link set lo up"].join("\n");
     await execute(["sh", "-ec", `ip netns add "$0"; exec ip netns exec "$0" sh -ec "$1"`, this.namespace, inside]);
   }
 

@@ -11,6 +11,7 @@ import { Lan, type LanOptions } from "./lan.ts";
 import { Link } from "./link.ts";
 import type { LinkOptions } from "./link-options.ts";
 import { namespaceName, ownerPrefix, sweep, sweepLeftovers, thisOwner } from "./namespace.ts";
+import { proveNat } from "./nat-proof.ts";
 import { Router, type RouterOptions } from "./router.ts";
 import type { LabScope } from "./scope.ts";
 import type { Segment } from "./segment.ts";
@@ -88,9 +89,16 @@ export class Lab implements AsyncDisposable {
     return Lan.isolated(this.#scope, name, options);
   }
 
-  /** Adds a router with a LAN behind it; `upstream` is the internet or another router's LAN. */
-  router(name: string, upstream: Segment, options: RouterOptions = {}): Promise<Router> {
-    return Router.create(this.#scope, name, upstream, options);
+  /**
+   * Adds a router with a LAN behind it; `upstream` is the internet or another router's LAN. The first router of a kind
+   * of NAT costs a second, in which `stun` must find that kind.
+   */
+  async router(name: string, upstream: Segment, options: RouterOptions = {}): Promise<Router> {
+    const [router] = await Promise.all([
+      Router.create(this.#scope, name, upstream, options),
+      proveNat(this.#scope, options.nat ?? "none", options.hairpin ?? false),
+    ]);
+    return router;
   }
 
   /** Joins two machines by a cable of their own, with no addresses and both ends up. */

@@ -1,6 +1,7 @@
 import type { AttachOptions } from "./attachment.ts";
 import { type FirewallKind, firewallRuleset } from "./firewall.ts";
 import { Host } from "./host.ts";
+import { LabError } from "./lab-error.ts";
 import { Lan, type LanOptions } from "./lan.ts";
 import { type NatKind, natRuleset } from "./nat.ts";
 import type { LabScope } from "./scope.ts";
@@ -9,6 +10,8 @@ import type { Segment } from "./segment.ts";
 export interface RouterOptions {
   /** Default `none`: then the LAN is reachable from upstream by IPv6 only, as nobody routes its private IPv4. */
   readonly nat?: NatKind;
+  /** Whether machines inside reach each other by their outside addresses; default false. */
+  readonly hairpin?: boolean;
   readonly firewall?: FirewallKind;
   readonly uplink?: AttachOptions;
   readonly lan?: Pick<LanOptions, "ipv4Prefix">;
@@ -33,9 +36,11 @@ export class Router {
     const uplink = await upstream.attach(machine, { ...options.uplink, ...ipv6 });
     const ipv6Prefix = options.ipv6 === false ? undefined : await upstream.delegateIpv6(uplink);
     const lan = await Lan.behind(machine, "lan0", { ...options.lan, ipv6Prefix });
-    const rules =
-      natRuleset(options.nat ?? "none", uplink.interfaceName) +
-      firewallRuleset(options.firewall ?? "open", uplink.interfaceName);
+    const nat = options.nat ?? "none";
+    const { interfaceName, ipv4: address } = uplink;
+    if (nat !== "none" && address === undefined) throw new LabError(`router ${name}: NAT needs an IPv4 address`);
+    const place = { uplink: interfaceName, address: address ?? "", hairpin: options.hairpin ?? false };
+    const rules = natRuleset(nat, place) + firewallRuleset(options.firewall ?? "open", interfaceName);
     if (rules !== "") await machine.nft(rules);
     return new Router(machine, lan);
   }
