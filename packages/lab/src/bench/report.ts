@@ -68,7 +68,7 @@ function quotient(ours: number | undefined, theirs: number | undefined): number[
   return ours === undefined || theirs === undefined || theirs === 0 ? [] : [rounded(ours / theirs)];
 }
 
-function spread(values: readonly number[]): Spread {
+export function spread(values: readonly number[]): Spread {
   return { median: rounded(median(values)), min: rounded(Math.min(...values)), max: rounded(Math.max(...values)) };
 }
 
@@ -103,7 +103,7 @@ export function formatTable(report: Report): string {
   ].join("\n");
 }
 
-function formatSpread(value: Spread | undefined): string {
+export function formatSpread(value: Spread | undefined): string {
   if (value === undefined) return "–";
   const text = (number: number): string => (number >= 100 ? number.toFixed(0) : number.toPrecision(3));
   return value.min === value.max ? text(value.median) : `${text(value.median)} (${text(value.min)}–${text(value.max)})`;

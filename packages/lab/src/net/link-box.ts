@@ -1,10 +1,7 @@
 import { createInterface, type Interface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { LabError } from "./lab-error.ts";
-import { execute, LabProcess } from "./lab-process.ts";
-
-const NATIVE_DIR = fileURLToPath(new URL("../../native", import.meta.url));
-const LINKBOX = `${NATIVE_DIR}/build/linkbox`;
+import { LabProcess } from "./lab-process.ts";
+import { nativeProgram } from "./native-program.ts";
 
 /** Counters of one direction of a link box, in packets. */
 export interface LinkBoxCounters {
@@ -16,16 +13,6 @@ export interface LinkBoxCounters {
   readonly duplicated: number;
   readonly corrupted: number;
   readonly undeliverable: number;
-}
-
-let built: Promise<void> | undefined;
-
-/** Builds the program once per process; a lock keeps several processes from building at the same time. */
-async function buildLinkBox(): Promise<void> {
-  built ??= execute(["flock", NATIVE_DIR, "make", "--silent", "-C", NATIVE_DIR], { timeoutMs: 120_000 }).then(
-    () => undefined,
-  );
-  await built;
 }
 
 /** A running user-space link between `a` and `b`, both written NAMESPACE:INTERFACE. */
@@ -40,8 +27,8 @@ export class LinkBox {
   }
 
   static async open(a: string, b: string, seed: number): Promise<LinkBox> {
-    await buildLinkBox();
-    const started = LabProcess.start([LINKBOX, "--a", a, "--b", b, "--seed", String(seed)], { keepStdin: true });
+    const program = await nativeProgram("linkbox");
+    const started = LabProcess.start([program, "--a", a, "--b", b, "--seed", String(seed)], { keepStdin: true });
     await started.waitForOutput(/^ready$/m);
     return new LinkBox(started, createInterface({ input: started.stdoutStream }));
   }
