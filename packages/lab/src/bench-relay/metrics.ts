@@ -45,8 +45,6 @@ export const METRICS = {
   packetsWhole: metric("packets/s", "the same, batches whole on both cables", "whole", { way: "up", ...SMALL_BATCH }),
 } as const satisfies Record<string, RelayMetric>;
 
-export type MetricName = keyof typeof METRICS;
-
 /** Clients over TCP: a sanity figure. */
 export const STREAMS = metric("Mbit/s", "1,400 bytes over TCP, client to peer", "whole", {
   way: "up",
