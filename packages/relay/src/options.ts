@@ -66,14 +66,14 @@ export function checkOptions(options: RelayOptions): CheckedOptions {
     throw invalid(`${min}–${max} is no range of ports. Give ports from 1 to 65535, --min-port not above --max-port.`);
   }
   if (options.externalIpv4 !== undefined && !isIpv4(options.externalIpv4)) {
-    throw invalid(`"${options.externalIpv4}" is no IPv4 address: --external-ip 203.0.113.7`);
+    throw invalid(`"${options.externalIpv4}" is no IPv4 address. Write it as 203.0.113.7.`);
   }
   return { realm, ports: { min, max }, allowPeers: (options.allowPeers ?? []).map(readRange) };
 }
 
 function readRange(text: string): IpRange {
   const range = parseIpRange(text.includes("/") ? text : `${text}/${text.includes(":") ? 128 : 32}`);
-  if (range === undefined) throw invalid(`"${text}" is no range of addresses: --allow-peer 192.0.2.0/24`);
+  if (range === undefined) throw invalid(`"${text}" is no range of addresses. Write it as 192.0.2.0/24.`);
   return range;
 }
 

@@ -1,3 +1,4 @@
+import { AsterismError } from "@asterism/core/errors";
 import type { UdpAddress } from "@asterism/core/net";
 import { EngineError, type RelayDevice } from "@asterism/engine";
 import type { UdpListener } from "./listeners.ts";
@@ -31,11 +32,14 @@ export class UdpListeners {
     return [...this.#open.values()].filter(({ isAlternate }) => isAlternate).map(({ local }) => local);
   }
 
-  /** The first time, each address must open: throws EngineError. Second ports are opened if they are free. */
+  /**
+   * The first time, each address must open: throws EngineError, or `invalid-input` for an address that the host does not
+   * have. Second ports are opened if they are free.
+   */
   openAll(addresses: readonly string[]): void {
     for (const { host, port } of this.#listen) {
       for (const address of expandHost(host, addresses)) {
-        this.#openOne(address, port, false);
+        this.#openFirst(address, port);
         this.#tryOne(address, port === 0 ? 0 : port + 1, true);
       }
     }
@@ -62,6 +66,15 @@ export class UdpListeners {
   close(listener: UdpListener): void {
     for (const [key, { id }] of this.#open) if (id === listener.id) this.#open.delete(key);
     this.#device.closeListener(listener.id);
+  }
+
+  #openFirst(address: string, port: number): void {
+    try {
+      this.#openOne(address, port, false);
+    } catch (cause) {
+      if (!(cause instanceof EngineError) || cause.reason !== "address-not-available") throw cause;
+      throw new AsterismError("invalid-input", `${address} is not an address of this machine.`, { cause });
+    }
   }
 
   #tryOne(address: string, port: number, isAlternate: boolean): boolean {

@@ -29,7 +29,7 @@ import {
 import { addNetworkGauges } from "./metrics/network-gauges.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { ensureDefaults } from "./operations/networks.ts";
-import type { OwnRelay } from "./relays/own-relay.ts";
+import { type OwnRelay, parseRelayListen, startOwnRelay } from "./relays/own-relay.ts";
 import { RelayHosts, type ResolveHost } from "./relays/relay-hosts.ts";
 import { keepRelays, startRelayUpkeep } from "./relays/relay-upkeep.ts";
 import { setLastSeen } from "./store/nodes.ts";
@@ -46,12 +46,14 @@ export interface ServerOptions {
   readonly listen?: string;
   /** `https://host[:port]` as agents reach it; guessed from this machine's addresses if left out. */
   readonly publicUrl?: string;
-  /** Not supported yet: refused if given. */
+  /** `HOST:PORT` of the relay (STUN and TURN over UDP and TCP) with a numeric host, or `none`; default: port 3478. */
   readonly relay?: string;
+  /** Public IPv4 address of a host behind a one-to-one NAT, for the relay. */
+  readonly relayExternalIp?: string;
+  /** Ranges in CIDR notation that the relay's users may reach though they are not public. */
+  readonly relayAllowPeer?: readonly string[];
   /** `HOST:PORT` at which Prometheus metrics are served over HTTP, to anybody who asks; nowhere if left out. */
   readonly metrics?: string;
-  /** The relay that runs together with this server. */
-  readonly ownRelay?: OwnRelay | null;
   /** Not supported yet: refused if given. */
   readonly database?: string;
   readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -84,6 +86,7 @@ const RESTART_SPREAD_MS = 3000;
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
   refuseUnsupported(options);
   const listen = parseListen(options.listen ?? DEFAULT_LISTEN);
+  const relayListen = parseRelayListen(options.relay, listen.host);
   const publicUrl = options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl);
   // Standard output belongs to the one line `ready: URL`.
   const log = pino({ level: options.logLevel ?? "info", base: null }, pino.destination({ dest: 2, sync: true }));
@@ -91,7 +94,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   try {
     const db = await openSqlite(folder.databasePath);
     try {
-      return await startOnDatabase({ options, listen, publicUrl, folder, db, log });
+      return await startWithRelay({ options, listen, relayListen, publicUrl, folder, db, log });
     } catch (error) {
       await db.destroy();
       throw error;
@@ -105,26 +108,39 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 interface StartUp {
   readonly options: ServerOptions;
   readonly listen: ListenAddress;
+  readonly relayListen: ListenAddress | null;
   readonly publicUrl: string | undefined;
   readonly folder: DataFolder;
   readonly db: Database;
   readonly log: Logger;
 }
 
-async function startOnDatabase(startUp: StartUp): Promise<RunningServer> {
+async function startWithRelay(startUp: StartUp): Promise<RunningServer> {
+  const { options, relayListen, folder, log } = startUp;
+  if (relayListen === null) return await startOnDatabase(startUp, null);
+  const { relayExternalIp: externalIpv4, relayAllowPeer: allowPeers = [] } = options;
+  const relay = await startOwnRelay({ listen: relayListen, externalIpv4, allowPeers }, folder.path, log);
+  try {
+    return await startOnDatabase(startUp, relay);
+  } catch (error) {
+    await relay.close();
+    throw error;
+  }
+}
+
+async function startOnDatabase(startUp: StartUp, ownRelay: OwnRelay | null): Promise<RunningServer> {
   const { options, listen, publicUrl, folder } = startUp;
   const wallNow = options.wallNow ?? Date.now;
   const certificateHost = urlHost(publicUrl ?? guessPublicUrl(listen.host, listen.port));
   const certificate = await loadOrCreateCertificate(folder.path, certificateHost, wallNow());
   // The port, and with it the URL, is known once the server listens; nothing reads it before.
   const identity = { url: publicUrl ?? "", fingerprint: certificate.fingerprint, startedAt: wallNow() };
-  const context = createContext(startUp, identity, wallNow);
+  const context = createContext(startUp, identity, ownRelay);
   await ensureDefaults(context, DEFAULT_IPV4_RANGE);
   const hub = new StreamHub(context);
   addNetworkGauges(context, hub);
   const app = createPublicApp(context, hub, certificate, options.joinLimits);
-  const takeTurn = context.ownRelay?.acceptTls ?? null;
-  const turn = takeTurn === null ? null : separateTurnConnections(app.server, takeTurn);
+  const turn = ownRelay === null ? null : separateTurnConnections(app.server, (socket) => ownRelay.acceptTls(socket));
   const upgrades = acceptControlStreams(app.server, context, hub, {
     ...DEFAULT_STREAM_LIMITS,
     ...options.streamLimits,
@@ -146,15 +162,16 @@ async function startOnDatabase(startUp: StartUp): Promise<RunningServer> {
   return runningServer({ app, admin, metrics, turn, upgrades, hub, upkeep }, context, folder, { port, metricsPort });
 }
 
-function createContext(startUp: StartUp, identity: ServerIdentity, wallNow: () => number): ServerContext {
+function createContext(startUp: StartUp, identity: ServerIdentity, ownRelay: OwnRelay | null): ServerContext {
   const { options, db, log } = startUp;
+  const wallNow = options.wallNow ?? Date.now;
   return {
     db,
     identity,
     random: (sizeBytes) => new Uint8Array(randomBytes(sizeBytes)),
     wallNow,
     log,
-    ownRelay: options.ownRelay ?? null,
+    ownRelay,
     relayHosts: new RelayHosts(wallNow, log, options.resolveHost),
     metrics: createServerMetrics(),
   };
@@ -186,12 +203,6 @@ function runningServer(
 }
 
 function refuseUnsupported(options: ServerOptions): void {
-  if (options.relay !== undefined) {
-    throw new AsterismError(
-      "not-supported",
-      "--relay is not supported in this version: it has no relay yet. Leave it out.",
-    );
-  }
   if (options.database !== undefined) {
     throw new AsterismError(
       "not-supported",
@@ -254,6 +265,7 @@ async function shutDown(parts: ServerParts, context: ServerContext, folder: Data
   turn?.close();
   await Promise.all([app.close(), admin.close(), metrics?.close()]);
   await upgrades.closed;
+  await context.ownRelay?.close();
   await context.db.destroy();
   await rm(folder.adminSocketPath, { force: true });
   folder.release();

@@ -7,6 +7,8 @@ interface ServerCommandOptions {
   readonly listen?: string;
   readonly publicUrl?: string;
   readonly relay?: string;
+  readonly relayExternalIp?: string;
+  readonly relayAllowPeer: readonly string[];
   readonly metrics?: string;
   readonly database?: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -28,7 +30,13 @@ export function createServerCommand(): Command {
         "ASTERISM_PUBLIC_URL",
       ),
     )
-    .addOption(new Option("--relay <host:port>", "not supported in this version").env("ASTERISM_RELAY"))
+    .addOption(
+      new Option("--relay <host:port>", "where to relay over UDP and TCP, or none (default: port 3478)").env(
+        "ASTERISM_RELAY",
+      ),
+    )
+    .option("--relay-external-ip <ipv4>", "public address of a host behind a one-to-one NAT, for the relay")
+    .option("--relay-allow-peer <cidr>", "let the relay's users reach this range though it is not public", collect, [])
     .addOption(
       new Option("--metrics <host:port>", "serve Prometheus metrics over HTTP there (default: nowhere)").env(
         "ASTERISM_METRICS",
@@ -50,6 +58,8 @@ export function createServerCommand(): Command {
       await server.close();
     });
 }
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 export function dataOption(): Option {
   return new Option("--data <dir>", "folder of the server's data").env("ASTERISM_DATA").default(DEFAULT_DATA_DIR);

@@ -48,9 +48,10 @@ export function runCli(args: readonly string[], env: Readonly<Record<string, str
   return startCli(args, env).finished;
 }
 
-/** Starts a server on loopback and waits for its `ready` line. */
+/** Starts a server without a relay on loopback and waits for its `ready` line. */
 export async function startServerProcess(dataDir: string, port = 0): Promise<CliProcess & { readonly url: string }> {
-  const started = startCli(["server", "--data", dataDir, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"]);
+  const listen = ["--listen", `127.0.0.1:${port}`, "--relay", "none"];
+  const started = startCli(["server", "--data", dataDir, ...listen, "--log-level", "warn"]);
   const line = await started.firstLine;
   const url = /^ready: (https:\/\/127\.0\.0\.1:[0-9]+)$/.exec(line)?.[1];
   if (url === undefined) throw new Error(`not the line a server says: ${line}`);

@@ -53,7 +53,7 @@ describe("asterism server", () => {
   it("refuses a second server on the same folder, and takes it over from one that was killed", async () => {
     const dataDir = freshDir();
     const first = await startServerProcess(dataDir);
-    const second = await runCli(["server", "--data", dataDir, "--listen", "127.0.0.1:0"]);
+    const second = await runCli(["server", "--data", dataDir, "--listen", "127.0.0.1:0", "--relay", "127.0.0.1:0"]);
     expect(second).toMatchObject({
       code: 1,
       stdout: "",
@@ -66,18 +66,20 @@ describe("asterism server", () => {
 
   it("refuses what it can't do or read with exit code 2, and touches nothing", async () => {
     const refused = [
-      ["--relay", "127.0.0.1:3478", "--relay"],
+      ["--relay", "relay.example:3478", "--relay"],
+      ["--relay", "127.0.0.1", "--relay"],
       ["--database", "postgres://localhost/x", "--database"],
       ["--listen", "nowhere", "nowhere"],
       ["--public-url", "http://example.org", "http://example.org"],
       ["--public-url", "https://example.org/path", "https://example.org/path"],
     ] as const;
-    for (const [flag, value, named] of refused) {
+    const check = async ([flag, value, named]: readonly [string, string, string]): Promise<void> => {
       const dataDir = freshDir();
       const result = await runCli(["server", "--data", dataDir, flag, value]);
       expect(result).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(named) });
       await expect(stat(dataDir)).rejects.toMatchObject({ code: "ENOENT" });
-    }
+    };
+    await Promise.all(refused.map(check));
   });
 
   it("says when the port is taken", async () => {
@@ -85,9 +87,46 @@ describe("asterism server", () => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const address = taken.address();
     const port = typeof address === "object" && address !== null ? address.port : 0;
-    const result = await runCli(["server", "--data", freshDir(), "--listen", `127.0.0.1:${port}`]);
-    expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining(`127.0.0.1:${port} is taken`) });
+    const place = `127.0.0.1:${port}`;
+    const listening = await runCli(["server", "--data", freshDir(), "--listen", place, "--relay", "127.0.0.1:0"]);
+    expect(listening).toMatchObject({ code: 1, stderr: expect.stringContaining(`${place} is taken`) });
+    const relaying = await runCli(["server", "--data", freshDir(), "--listen", "127.0.0.1:0", "--relay", place]);
+    expect(relaying).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("--relay none") });
+    expect(relaying.stderr).toContain(place);
     taken.close();
+  });
+
+  it("says when the relay's address is not this machine's", async () => {
+    const argv = ["server", "--data", freshDir(), "--listen", "127.0.0.1:0", "--relay", "192.0.2.1:3478"];
+    expect(await runCli(argv)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("192.0.2.1 is not an address of this machine"),
+    });
+  });
+
+  it("relays with a secret of its own that stays, unless told not to", async () => {
+    const dataDir = freshDir();
+    const argv = ["server", "--data", dataDir, "--listen", "127.0.0.1:0", "--log-level", "warn"];
+    const start = async (relay: string) => {
+      const server = startCli([...argv, "--relay", relay]);
+      await server.firstLine;
+      return server;
+    };
+    const first = await start("127.0.0.1:0");
+    const [own] = await adminOf(dataDir).listRelays();
+    expect(own).toMatchObject({ id: "relay-server", network: null, addresses: ["127.0.0.1"], auth: "secret" });
+    const path = join(dataDir, "relay-secret");
+    const secret = await readFile(path, "utf8");
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    await kill(first);
+
+    const again = await start("127.0.0.1:0");
+    expect(await readFile(path, "utf8")).toBe(secret);
+    await kill(again);
+    const without = await start("none");
+    expect(await adminOf(dataDir).listRelays()).toEqual([]);
+    without.child.kill("SIGTERM");
+    expect(await without.finished).toMatchObject({ code: 0, stderr: "" });
   });
 
   it("takes settings from the environment, flags first", async () => {
@@ -96,6 +135,7 @@ describe("asterism server", () => {
       ASTERISM_DATA: dataDir,
       ASTERISM_PUBLIC_URL: "https://Env.example:8443/",
       ASTERISM_LISTEN: "127.0.0.1:0",
+      ASTERISM_RELAY: "none",
     };
     const fromEnvironment = startCli(["server", "--log-level", "warn"], env);
     expect(await fromEnvironment.firstLine).toBe("ready: https://env.example:8443");
@@ -114,7 +154,7 @@ describe("asterism server", () => {
         "damaged beyond recognition, but longer than a header of a database file would be\n".repeat(20),
       );
       const before = await readFile(join(dataDir, file));
-      const error = await rejection(startServer({ dataDir, listen: "127.0.0.1:0", logLevel: "silent" }));
+      const error = await rejection(startServer({ dataDir, listen: "127.0.0.1:0", relay: "none", logLevel: "silent" }));
       expect(error).toMatchObject({ code: "state-damaged", message: expect.stringContaining(file) });
       expect(await readFile(join(dataDir, file))).toEqual(before);
     }
@@ -122,7 +162,8 @@ describe("asterism server", () => {
 
   it("writes no key and no secret to its log", async () => {
     const dataDir = freshDir();
-    const server = startCli(["server", "--data", dataDir, "--listen", "127.0.0.1:0", "--log-level", "trace"]);
+    const listen = ["--listen", "127.0.0.1:0", "--relay", "127.0.0.1:0"];
+    const server = startCli(["server", "--data", dataDir, ...listen, "--log-level", "trace"]);
     await server.firstLine;
     const { key } = await adminOf(dataDir).createKey({});
     const { token } = await adminOf(dataDir).createToken({ name: "t" });
@@ -133,7 +174,8 @@ describe("asterism server", () => {
     const { stderr } = await server.finished;
     expect(stderr).toContain("device joined");
     const secret = Buffer.from(key.slice(5), "base64url").subarray(32, 52).toString("base64url");
-    for (const hidden of [key, secret, token, token.slice(-43), machine.machineKey, "PRIVATE KEY"]) {
+    const relaySecret = (await readFile(join(dataDir, "relay-secret"), "utf8")).trim();
+    for (const hidden of [relaySecret, key, secret, token, token.slice(-43), machine.machineKey, "PRIVATE KEY"]) {
       expect(stderr).not.toContain(hidden);
     }
   });

@@ -1,8 +1,11 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { type JoinResponse, MAX_RELAYS } from "@asterism/core/control";
+import { encodeStun, parseStun, STUN_METHOD_BINDING } from "@asterism/core/stun";
 import type { WallTime } from "@asterism/core/time";
 import { checkTurnUsername } from "@asterism/core/turn";
-import type { OwnRelay } from "@asterism/server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAdmin } from "./run-admin.ts";
 import { createMachine, joinWith, type Machine, rejection, startTestServer, type TestServer } from "./test-server.ts";
@@ -10,21 +13,13 @@ import { TestStream } from "./test-stream.ts";
 
 const HOURS = 3_600_000;
 const names = new Map([["turn.example", ["203.0.113.7"]]]);
-const ownRelay: OwnRelay = {
-  addresses: ["192.0.2.1", "2001:db8::1"],
-  ports: { udp: 3478, tcp: 3478, alternateUdp: 3479 },
-  secret: "own secret",
-  realm: "own.example",
-  acceptTls: (socket) => socket.end("turn"),
-};
-
 let now = Date.now();
 let test: TestServer;
 let count = 0;
 beforeAll(async () => {
   test = await startTestServer({
     wallNow: () => now,
-    ownRelay,
+    relay: "127.0.0.1:0",
     joinLimits: { burst: 10_000, perSecond: 1 },
     resolveHost: (host) => {
       const addresses = names.get(host);
@@ -60,20 +55,20 @@ describe("the relays of a network", () => {
     expect(relays).toMatchObject([
       {
         id: "relay-server",
-        addresses: ["192.0.2.1", "2001:db8::1"],
-        ports: { udp: 3478, tcp: 3478, tls: test.server.port },
+        addresses: ["127.0.0.1"],
+        ports: { udp: expect.any(Number), tcp: relays[0]?.ports.udp, tls: test.server.port },
         tlsName: null,
         tlsFingerprint: Buffer.from(test.server.fingerprint).toString("hex"),
-        realm: "own.example",
+        realm: "asterism",
         expiresAt: expect.any(String),
       },
     ]);
     expect(stunServers).toEqual([
-      { address: "192.0.2.1", port: 3478, alternatePort: 3479 },
-      { address: "2001:db8::1", port: 3478, alternatePort: 3479 },
+      { address: "127.0.0.1", port: relays[0]?.ports.udp, alternatePort: expect.any(Number) },
     ]);
     const [own] = relays;
-    const checked = checkTurnUsername("own secret", own?.username ?? "", now as WallTime);
+    const secret = (await readFile(join(test.dataDir, "relay-secret"), "utf8")).trim();
+    const checked = checkTurnUsername(secret, own?.username ?? "", now as WallTime);
     expect(checked).toMatchObject({ ok: true, password: own?.password });
     expect(own?.username).not.toContain(member.joined.nodeId);
     expect(own?.username.split(":")[1]).not.toBe(member.joined.self.name);
@@ -215,31 +210,25 @@ describe("asterism admin relay", () => {
 });
 
 describe("the server's port", () => {
-  const open = (alpn: string[]): Promise<{ socket: TLSSocket; text: Promise<string> }> =>
+  const open = (alpn: string[]): Promise<TLSSocket> =>
     new Promise((resolve, reject) => {
-      const socket = connectTls({
-        host: "127.0.0.1",
-        port: test.server.port,
-        rejectUnauthorized: false,
-        ALPNProtocols: alpn,
-      });
-      const text = new Promise<string>((end) => {
-        let received = "";
-        socket.on("data", (chunk: Buffer) => {
-          received += chunk.toString();
-        });
-        socket.once("end", () => end(received));
-      });
+      const options = { host: "127.0.0.1", port: test.server.port, rejectUnauthorized: false, ALPNProtocols: alpn };
+      const socket: TLSSocket = connectTls(options, () => resolve(socket));
       socket.once("error", reject);
-      socket.once("secureConnect", () => resolve({ socket, text }));
     });
+  const firstChunk = (socket: TLSSocket): Promise<Buffer> => new Promise((resolve) => socket.once("data", resolve));
 
   it("gives those that ask for TURN to the relay, and the others HTTP", async () => {
     const turn = await open(["stun.turn"]);
-    expect(turn.socket.alpnProtocol).toBe("stun.turn");
-    expect(await turn.text).toBe("turn");
+    expect(turn.alpnProtocol).toBe("stun.turn");
+    const transactionId = randomBytes(12);
+    turn.write(encodeStun({ class: "request", method: STUN_METHOD_BINDING, transactionId, attributes: [] }));
+    const answer = parseStun(await firstChunk(turn));
+    expect(answer).toMatchObject({ ok: true, message: { class: "success", method: STUN_METHOD_BINDING } });
+    turn.destroy();
     const http = await open(["http/1.1"]);
-    http.socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    expect(await http.text).toContain("200 OK");
+    http.write("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    expect((await firstChunk(http)).toString()).toContain("200 OK");
+    http.destroy();
   });
 });

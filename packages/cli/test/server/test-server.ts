@@ -31,7 +31,7 @@ export interface TestServer {
 
 export async function startTestServer(options: ServerOptions = {}): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), "asterism-server-"));
-  const start = (listen: string) => startServer({ dataDir, listen, logLevel: "silent", ...options });
+  const start = (listen: string) => startServer({ dataDir, listen, relay: "none", logLevel: "silent", ...options });
   let server = await start("127.0.0.1:0");
   let admin = new AdminClient({ kind: "socket", path: server.adminSocketPath });
   return {

@@ -236,7 +236,7 @@ describe("side by side", () => {
 
   test("several networks at once, of one server and of two", async () => {
     await using world = await World.create("several");
-    const other = await ServerProcess.start(world.serverHost, { name: "other", port: 8443 });
+    const other = await ServerProcess.start(world.serverHost, { name: "other", port: 8443, args: ["--relay", "none"] });
     await world.server.admin(["network", "create", "office", "--ipv4", "10.20.0.0/16"]);
     await other.admin(["network", "create", "lab", "--ipv4", "10.30.0.0/16"]);
     const [a, b] = await Promise.all(["a", "b"].map(async (name) => world.agent(await world.internet.host(name))));

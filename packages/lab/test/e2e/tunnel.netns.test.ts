@@ -47,7 +47,12 @@ describe("two machines, one key, a tunnel", () => {
     const server6 = world.serverHost.ipv6;
     const [hostA, hostB] = await Promise.all(["a", "b"].map((name) => world.internet.host(name, { ipv4: false })));
     const { ServerProcess } = await import("../../src/product/server-process.ts");
-    const server = await ServerProcess.start(world.serverHost, { name: "server6", port: 8443, address: server6 });
+    const server = await ServerProcess.start(world.serverHost, {
+      name: "server6",
+      port: 8443,
+      address: server6,
+      args: ["--relay", "none"],
+    });
     const key = await server.createKey({ reusable: true });
     const agents = await Promise.all([hostA!, hostB!].map((host) => world.agent(host)));
     for (const agent of agents) await agent.join(key);

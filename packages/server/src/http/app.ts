@@ -36,7 +36,7 @@ export function createPublicApp(
     https: {
       key: certificate.keyPem,
       cert: certificate.certificatePem,
-      ALPNProtocols: context.ownRelay?.acceptTls == null ? ["http/1.1"] : ["http/1.1", TURN_ALPN],
+      ALPNProtocols: context.ownRelay === null ? ["http/1.1"] : ["http/1.1", TURN_ALPN],
       handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS,
     },
   });

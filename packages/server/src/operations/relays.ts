@@ -129,7 +129,7 @@ function ownNetworkRelay(context: ServerContext, own: OwnRelay): NetworkRelay {
     ports: ownPorts(context, own),
     alternateUdpPort: own.ports.alternateUdp,
     tlsName: numeric ? null : host,
-    tlsFingerprint: own.acceptTls === null ? null : formatFingerprint(fingerprint),
+    tlsFingerprint: formatFingerprint(fingerprint),
     realm: own.realm,
     auth: { kind: "secret", secret: own.secret },
   };
@@ -142,7 +142,7 @@ function ownAddresses(context: ServerContext, own: OwnRelay): readonly string[] 
 /** TLS is on the port of the public URL, which members reach for certain. */
 function ownPorts(context: ServerContext, own: OwnRelay) {
   const urlPort = Number(new URL(context.identity.url).port || 443);
-  return { udp: own.ports.udp, tcp: own.ports.tcp, tls: own.acceptTls === null ? null : urlPort };
+  return { udp: own.ports.udp, tcp: own.ports.tcp, tls: urlPort };
 }
 
 function relayPorts(row: RelayRow) {
