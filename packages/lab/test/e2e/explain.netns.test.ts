@@ -29,7 +29,7 @@ async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
 
 describe("netcheck", () => {
   test("says what the NAT does, where servers see this machine, and which relay is preferred", async () => {
-    await using world = await World.create("check");
+    await using world = await World.create("check", ["--relay", "none"]);
     const relay = await startRelay(world);
     const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
     const [agent] = await world.members(await home.host("laptop"));
@@ -68,7 +68,7 @@ describe("netcheck", () => {
   });
 
   test("tells a firewall that blocks UDP, and what to do about it", async () => {
-    await using world = await World.create("blocked");
+    await using world = await World.create("blocked", ["--relay", "none"]);
     await startRelay(world);
     const office = await world.lab.router("office", world.internet, { nat: "masquerade", firewall: "block-udp" });
     const [agent] = await world.members(await office.host("desk"));

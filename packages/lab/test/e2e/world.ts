@@ -25,13 +25,14 @@ export class World implements AsyncDisposable {
     });
   }
 
-  static async create(tag: string): Promise<World> {
+  /** `serverArgs`: of `asterism server`, which relays too unless told not to. */
+  static async create(tag: string, serverArgs: readonly string[] = []): Promise<World> {
     const lab = Lab.create(tag);
     try {
       const internet = await lab.internet();
       const serverHost = await internet.host("server");
       await warmUp(serverHost);
-      return new World(lab, internet, await ServerProcess.start(serverHost));
+      return new World(lab, internet, await ServerProcess.start(serverHost, { args: serverArgs }));
     } catch (error: unknown) {
       await lab[Symbol.asyncDispose]();
       throw error;
