@@ -67,7 +67,7 @@ async function main(): Promise<number> {
   }
   const measured = options.pairs.map(([a, b]): MeasuredPair & { tries: PairTry[] } => ({ a, b, tries: [] }));
   for (let number = 1; number <= options.tries; number++) {
-    log(`try ${number} of ${options.tries}: starting a server, a relay and the agents`);
+    log(`try ${number} of ${options.tries}: starting a server and the agents`);
     await tryAll(measured, options.delayMs);
   }
   const pairs = measured.map(figuresOf);

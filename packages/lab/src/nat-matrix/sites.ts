@@ -4,9 +4,8 @@ import type { AttachOptions } from "../net/attachment.ts";
 import type { Host } from "../net/host.ts";
 import { Lab } from "../net/lab.ts";
 import { LabError } from "../net/lab-error.ts";
-import type { LabProcess } from "../net/lab-process.ts";
 import { AgentProcess } from "../product/agent-process.ts";
-import { ASTERISM_COMMAND, warmUp } from "../product/asterism-command.ts";
+import { warmUp } from "../product/asterism-command.ts";
 import { ServerProcess } from "../product/server-process.ts";
 import type { SiteKind } from "./pair-kinds.ts";
 import { RelayWatch } from "./relay-watch.ts";
@@ -24,23 +23,20 @@ export interface SitesOptions {
   readonly delayMs: number;
 }
 
-const RELAY_SECRET = "a secret of the lab";
 const READY_LIMIT_MS = 30_000;
 
-/** A server, a relay and agents behind NATs, all with IPv4 alone, on one lab. */
+/** A server, which is the relay too, and agents behind NATs, all with IPv4 alone, on one lab. */
 export class Sites implements AsyncDisposable {
   readonly serverHost: Host;
-  readonly relayHost: Host;
   readonly relayWatch: RelayWatch;
   readonly #lab: Lab;
   readonly #server: ServerProcess;
   readonly #options: SitesOptions;
 
-  private constructor(lab: Lab, server: ServerProcess, relayHost: Host, watch: RelayWatch, options: SitesOptions) {
+  private constructor(lab: Lab, server: ServerProcess, watch: RelayWatch, options: SitesOptions) {
     this.#lab = lab;
     this.#server = server;
     this.serverHost = server.host;
-    this.relayHost = relayHost;
     this.relayWatch = watch;
     this.#options = options;
   }
@@ -49,15 +45,12 @@ export class Sites implements AsyncDisposable {
     const lab = Lab.create(tag);
     try {
       const internet = await lab.internet();
-      const [serverHost, relayHost] = await Promise.all(["server", "relay"].map((name) => internet.host(name, IPV4)));
-      if (serverHost === undefined || relayHost === undefined) throw new LabError("no hosts");
+      const host = await internet.host("server", IPV4);
       // With a second address agents find out how their NAT filters, too.
-      await internet.attach(relayHost, IPV4);
-      await warmUp(serverHost);
-      const watch = await RelayWatch.start(relayHost);
-      const [server] = await Promise.all([ServerProcess.start(serverHost), startRelay(relayHost)]);
-      await server.admin(["relay", "add", relayHost.ipv4, "--secret", RELAY_SECRET]);
-      return new Sites(lab, server, relayHost, watch, options);
+      await internet.attach(host, IPV4);
+      await warmUp(host);
+      const watch = await RelayWatch.start(host);
+      return new Sites(lab, await ServerProcess.start(host), watch, options);
     } catch (error: unknown) {
       await lab[Symbol.asyncDispose]();
       throw error;
@@ -93,12 +86,6 @@ export class Sites implements AsyncDisposable {
 }
 
 const IPV4: AttachOptions = { ipv6: false };
-
-async function startRelay(host: Host): Promise<LabProcess> {
-  const relay = host.spawn([ASTERISM_COMMAND, "relay", "--secret", RELAY_SECRET]);
-  await relay.waitForOutput(/^ready: /m, { timeoutMs: READY_LIMIT_MS });
-  return relay;
-}
 
 async function untilSettled({ name, client }: Site, peers: number): Promise<void> {
   const deadline = performance.now() + READY_LIMIT_MS;
