@@ -95,7 +95,7 @@ function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
     txRelayedPackets: counters?.txRelayedPackets ?? 0,
     rxRelayedPackets: counters?.rxRelayedPackets ?? 0,
     lastHandshake: lastHandshakeAt === undefined ? null : wallIso(lastHandshakeAt, context),
-    problem: peer.problem,
+    problem: peer.problem?.text ?? null,
   };
 }
 

@@ -41,7 +41,7 @@ function pathOf(peer: MeshPeer, from: PathAddress, rttMs: number): ActivePathSta
 }
 
 function explainSilence(network: OverlayNetwork, peer: MeshPeer): string | null {
-  if (peer.problem !== null) return peer.problem;
+  if (peer.problem !== null) return peer.problem.text;
   if (network.control?.connected !== true) return "the server is not reachable, and no address of the peer answers";
   if (!network.isOnline(peer.peer.nodeId)) return "the peer is offline";
   if (peer.table.length === 0) return "no path to the peer has been found yet";

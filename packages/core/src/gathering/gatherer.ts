@@ -13,7 +13,7 @@
  * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`.
  */
 import type { IpRange } from "../addresses/index.ts";
-import { NatDiscovery } from "../nat/index.ts";
+import { NatDiscovery, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type LinkId, type PathAddress, type UdpAddress } from "../net/index.ts";
 import {
   type ChannelPlace,
@@ -65,6 +65,8 @@ export class Gatherer {
   #relays: readonly Relay[] = []; // bounded: by the control message
   #stunServers: readonly UdpAddress[] = []; // bounded: likewise
   #candidates: readonly LocalCandidate[] = [];
+  /** Summary of the NATs as of the last `nats` event. */
+  #announcedNats = "[]";
   #neededAt: Instant | undefined;
   /** While it is not over, somebody needs us; undefined afterwards. */
   #needEndsAt: Instant | undefined;
@@ -340,12 +342,20 @@ export class Gatherer {
   #settle(now: Instant): void {
     for (let event = this.#discovery.pollEvent(); event !== undefined; event = this.#discovery.pollEvent()) {
       if (event.kind === "mapped") this.#facts.add(event.linkId, event.server, event.mapped, event.rttMs, now);
+      else this.#announceNats();
     }
     if (this.#chooseBy !== undefined && this.#isNeeded(now)) this.#useRelay(now);
     this.#publish();
     for (let event = this.#clients.pollEvent(); event !== undefined; event = this.#clients.pollEvent()) {
       this.#events.push(event);
     }
+  }
+
+  #announceNats(): void {
+    const nats = JSON.stringify(summariseNats(this.#discovery.snapshot()));
+    if (nats === this.#announcedNats) return;
+    this.#announcedNats = nats;
+    this.#events.push({ kind: "nats" });
   }
 
   #publish(): void {

@@ -18,6 +18,8 @@ export interface Relay {
 export type GatheringEvent =
   /** All our candidates, as `offeredCandidates` gives them: for every `PeerPaths`. */
   | { readonly kind: "candidates"; readonly candidates: readonly LocalCandidate[] }
+  /** What is known of the NATs has changed: worth telling to peers that look for a path. */
+  | { readonly kind: "nats" }
   /** `owner` may use the channel that it wanted. */
   | ({ readonly kind: "channel-bound"; readonly owner: string; readonly channel: number } & ChannelPlace)
   | ({ readonly kind: "channel-lost"; readonly owner: string } & ChannelPlace)

@@ -75,6 +75,12 @@ export class MeshGathering {
           drainPeer(peer, time);
         }
         return;
+      case "nats":
+        for (const peer of peers.all()) {
+          peer.paths?.handleNatsChanged(time.now);
+          drainPeer(peer, time);
+        }
+        return;
       case "channel-bound":
       case "channel-lost":
         this.#handleChannel(event, time);

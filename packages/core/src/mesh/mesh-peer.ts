@@ -2,10 +2,12 @@ import type { IpRange } from "../addresses/index.ts";
 import { encodeBase64, parseBase64 } from "../bytes/index.ts";
 import type { Crypto } from "../identity/index.ts";
 import { publicKeyBytes } from "../identity/index.ts";
+import type { NatFacts } from "../nat/index.ts";
 import { type PathAddress, pathAddressEquals } from "../net/index.ts";
 import {
   type CallBody,
   CallBox,
+  type CallDropReason,
   derivePairKeys,
   type PairKeys,
   PeerPaths,
@@ -37,6 +39,13 @@ export interface MeshPeerOptions {
   readonly aead: Aead;
 }
 
+/** Something that keeps a tunnel from coming up, whatever the paths. */
+export interface PeerProblem {
+  readonly code: "passphrase-differs" | "node-key-unusable";
+  /** For people. */
+  readonly text: string;
+}
+
 export type CallOutcome =
   | { readonly kind: "handled" }
   | { readonly kind: "dropped"; readonly reason: string }
@@ -64,8 +73,10 @@ export class MeshPeer {
   #mode: TrafficMode = "best";
   #provisional: PathAddress | undefined;
   #held: { readonly bytes: Uint8Array; readonly until: Instant } | undefined;
-  /** What is wrong with this peer, for people; null if nothing is. */
-  problem: string | null = null;
+  #nats: readonly NatFacts[] | null = null;
+  #callDrop: CallDropReason | null = null;
+  /** What is wrong with this peer; null if nothing is. */
+  problem: PeerProblem | null = null;
 
   constructor(options: MeshPeerOptions) {
     const { peer, crypto, random, presharedKey } = options;
@@ -79,6 +90,16 @@ export class MeshPeer {
     this.#calls = new CallBox({ keys, crypto, random });
     this.paths = new PeerPaths({ keys, random, overlayRanges: options.overlayRanges });
     this.checkId = keys.receiveCheckId;
+  }
+
+  /** The peer's NATs as its last call tells them; null before one, and of a peer that does not tell. */
+  get nats(): readonly NatFacts[] | null {
+    return this.#nats;
+  }
+
+  /** Why its last call was not taken; null if it was, or there was none. */
+  get callDrop(): CallDropReason | null {
+    return this.#callDrop;
   }
 
   get peer(): VerifiedPeer {
@@ -185,6 +206,8 @@ export class MeshPeer {
       return { kind: "dropped", reason: "call-to-stock-client" };
     if (bytes === undefined) return { kind: "dropped", reason: "call-malformed" };
     const opened = this.#calls.open(bytes, wall);
+    // A copy of an old call says nothing about the peer.
+    if (opened.ok || opened.reason !== "call-replayed") this.#callDrop = opened.ok ? null : opened.reason;
     if (!opened.ok) return { kind: "dropped", reason: opened.reason };
     const expected = this.#presharedKey === null ? null : passphraseProof(this.#presharedKey, opened.body.callId);
     if (opened.passphraseProof !== expected) {
@@ -195,6 +218,7 @@ export class MeshPeer {
         reply: type === "offer" ? { type: "answer", callId, candidates: [] } : null,
       };
     }
+    this.#nats = opened.body.nats ?? this.#nats;
     this.paths.handleCall(opened.body, now);
     return { kind: "handled" };
   }

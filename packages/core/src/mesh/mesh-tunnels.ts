@@ -2,7 +2,7 @@ import type { PathAddress } from "../net/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
 import type { HandshakeFailure, WireGuard, WireGuardEvent } from "../wireguard/index.ts";
 import type { MeshEffect } from "./effects.ts";
-import type { MeshPeer } from "./mesh-peer.ts";
+import type { MeshPeer, PeerProblem } from "./mesh-peer.ts";
 import type { MeshPeers } from "./mesh-peers.ts";
 
 export interface MeshTunnelsOptions {
@@ -13,8 +13,11 @@ export interface MeshTunnelsOptions {
   readonly drainPeer: (peer: MeshPeer, time: ClockReading) => void;
 }
 
-const PASSPHRASE_PROBLEM =
-  "this device and that one were given different passphrases: join again with the right --secret on the one that is wrong";
+const PASSPHRASE_PROBLEM: PeerProblem = {
+  code: "passphrase-differs",
+  text: "this device and that one were given different passphrases: join again with the right --secret on the one that is wrong",
+};
+const NODE_KEY_PROBLEM: PeerProblem = { code: "node-key-unusable", text: "its node key can't be used for a tunnel" };
 
 /** Carries out what WireGuard wants: sessions into the engine, handshakes onto the paths of their peers. */
 export class MeshTunnels {
@@ -103,14 +106,14 @@ export class MeshTunnels {
       this.#report(peer, PASSPHRASE_PROBLEM);
       return;
     }
-    if (reason === "invalid-public-key") this.#report(peer, "its node key can't be used for a tunnel");
+    if (reason === "invalid-public-key") this.#report(peer, NODE_KEY_PROBLEM);
     this.#options.emit({ kind: "drop-staged", nodeId });
     this.#options.emit({ kind: "notice", level: "debug", nodeId, text: "the peer does not answer handshakes" });
   }
 
-  #report(peer: MeshPeer, problem: string): void {
+  #report(peer: MeshPeer, problem: PeerProblem): void {
     if (peer.problem === problem) return;
     peer.problem = problem;
-    this.#options.emit({ kind: "notice", level: "warn", nodeId: peer.peer.nodeId, text: problem });
+    this.#options.emit({ kind: "notice", level: "warn", nodeId: peer.peer.nodeId, text: problem.text });
   }
 }

@@ -15,6 +15,7 @@ import { parseIpRange } from "../addresses/index.ts";
 import type { PeerInfo, RelaysMessage } from "../control/index.ts";
 import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index.ts";
 import type { Crypto } from "../identity/index.ts";
+import { summariseNats } from "../nat/index.ts";
 import type { PathAddress } from "../net/index.ts";
 import {
   type CallBody,
@@ -331,7 +332,8 @@ export class Mesh {
   }
 
   #sendCall(peer: MeshPeer, body: CallBody, time: ClockReading): void {
-    const sealed = peer.sealCall(body, this.#callTime(time));
+    const nats = summariseNats(this.#gatherer.snapshot().nats);
+    const sealed = peer.sealCall({ ...body, nats }, this.#callTime(time));
     if (sealed !== undefined) this.#effects.push({ kind: "send-call", nodeId: peer.peer.nodeId, sealed });
   }
 

@@ -1,11 +1,12 @@
 export { natTypeOf } from "./classify.ts";
 export { NatDiscovery, type NatLink } from "./nat-discovery.ts";
-export { type NatFacts, summariseNats } from "./nat-summary.ts";
+export { summariseNats } from "./nat-summary.ts";
 export {
   type MappedSample,
   NAT_BEHAVIOURS,
   type NatBehaviour,
   type NatEvent,
+  type NatFacts,
   type NatReport,
   type NatType,
   type PortBlock,

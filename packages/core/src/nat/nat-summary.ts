@@ -1,15 +1,4 @@
-import type { NatBehaviour, NatReport } from "./nat-types.ts";
-
-/** What one IP version looks like from outside, over all links. */
-export interface NatFacts {
-  readonly family: 4 | 6;
-  /** Folk name in lower case, as `NatType`. */
-  readonly type: string;
-  readonly mapping: NatBehaviour | "unknown";
-  readonly filtering: NatBehaviour | "unknown";
-  /** Null until it is known. */
-  readonly udp: boolean | null;
-}
+import type { NatFacts, NatReport } from "./nat-types.ts";
 
 /** One entry for each IP version that was examined: the link that is best off, IPv4 first. */
 export function summariseNats(reports: readonly NatReport[]): NatFacts[] {

@@ -19,6 +19,17 @@ export type NatType =
   | "UDP blocked"
   | "unknown";
 
+/** What one IP version looks like from outside, over all links of a host. */
+export interface NatFacts {
+  readonly family: 4 | 6;
+  /** Folk name in lower case, as `NatType`. */
+  readonly type: string;
+  readonly mapping: NatBehaviour | "unknown";
+  readonly filtering: NatBehaviour | "unknown";
+  /** Null until it is known. */
+  readonly udp: boolean | null;
+}
+
 export interface MappedSample {
   readonly server: UdpAddress;
   /** Our address as this server sees it. */

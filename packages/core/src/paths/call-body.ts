@@ -4,6 +4,7 @@
  */
 import { formatIpAddress, parseIpAddress } from "../addresses/index.ts";
 import { encodeUtf8, parseUtf8 } from "../bytes/index.ts";
+import { NAT_BEHAVIOURS, type NatBehaviour, type NatFacts } from "../nat/index.ts";
 import type { WallTime } from "../time.ts";
 import { type CandidateKind, MAX_CANDIDATES, type RemoteCandidate } from "./candidate.ts";
 
@@ -19,6 +20,8 @@ export interface CallBody {
   /** 16 hex digits, chosen by who offers and echoed by the answer. */
   readonly callId: string;
   readonly candidates: readonly RemoteCandidate[];
+  /** The caller's NATs, one for each IP version; for explanations only. Left out by whom does not know them. */
+  readonly nats?: readonly NatFacts[];
 }
 
 /** A call with what only the seal is concerned with. */
@@ -31,6 +34,8 @@ export interface CallContent {
 export const CALL_ID_BYTES = 8;
 const CALL_ID_PATTERN = /^[0-9a-f]{16}$/;
 const MAX_PROOF_CHARACTERS = 64;
+const MAX_NATS = 2;
+const NAT_TYPE_PATTERN = /^[a-z -]{1,32}$/;
 const TYPES: readonly string[] = ["offer", "answer", "update"] satisfies CallType[];
 const KINDS: readonly string[] = [
   "host",
@@ -48,7 +53,8 @@ export function encodeCallContent({ body, sentAt, passphraseProof }: CallContent
     priority,
   }));
   const proof = passphraseProof === null ? {} : { passphraseProof };
-  return encodeUtf8(JSON.stringify({ type: body.type, callId: body.callId, sentAt, candidates, ...proof }));
+  const nats = body.nats === undefined || body.nats.length === 0 ? {} : { nats: body.nats };
+  return encodeUtf8(JSON.stringify({ type: body.type, callId: body.callId, sentAt, candidates, ...nats, ...proof }));
 }
 
 /** Undefined if malformed. */
@@ -66,12 +72,31 @@ export function parseCallContent(bytes: Uint8Array): CallContent | undefined {
     if (candidate === undefined) return undefined;
     parsed.push(candidate);
   }
+  const nats = parseNats(fields["nats"]);
   // SAFETY: `type` is one of TYPES, and the wall time a whole number of milliseconds.
   return {
-    body: { type: type as CallType, callId, candidates: parsed },
+    body: { type: type as CallType, callId, candidates: parsed, ...(nats === undefined ? {} : { nats }) },
     sentAt: sentAt as WallTime,
     passphraseProof,
   };
+}
+
+/** Undefined if there are none. What explains a connection must not stand in its way: what is not understood is left out. */
+function parseNats(value: unknown): NatFacts[] | undefined {
+  if (!Array.isArray(value) || value.length > MAX_NATS) return undefined;
+  return value.flatMap((entry) => parseNat(entry) ?? []);
+}
+
+function parseNat(entry: unknown): NatFacts | undefined {
+  if (typeof entry !== "object" || entry === null) return undefined;
+  const { family, type, mapping, filtering, udp = null } = entry as Record<string, unknown>;
+  if ((family !== 4 && family !== 6) || typeof type !== "string" || !NAT_TYPE_PATTERN.test(type)) return undefined;
+  if (udp !== null && typeof udp !== "boolean") return undefined;
+  return { family, type, mapping: behaviourOf(mapping), filtering: behaviourOf(filtering), udp };
+}
+
+function behaviourOf(value: unknown): NatBehaviour | "unknown" {
+  return NAT_BEHAVIOURS.find((behaviour) => behaviour === value) ?? "unknown";
 }
 
 function isProof(value: unknown): value is string | null {

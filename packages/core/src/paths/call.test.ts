@@ -165,6 +165,27 @@ describe("sealed calls", () => {
     expect(pair().b.open(sealRaw(plaintext), NOW)).toEqual({ ok: false, reason: "call-malformed" });
   });
 
+  it("may tell the sender's NATs; what is not understood of that is left out and costs nothing", () => {
+    const { a, b } = pair();
+    const nats = [
+      { family: 4, type: "symmetric", mapping: "address-dependent", filtering: "unknown", udp: true },
+    ] as const;
+    const opened = b.open(a.seal({ ...OFFER, nats }, null, NOW), NOW);
+    expect(opened).toMatchObject({ ok: true, body: { nats } });
+    const told = (value: unknown): unknown => {
+      const result = pair().b.open(sealRaw(JSON.stringify({ ...fields, nats: value })), NOW);
+      return result.ok ? result.body.nats : result;
+    };
+    expect(told([{ ...nats[0], mapping: "by the moon", udp: undefined }])).toEqual([
+      { ...nats[0], mapping: "unknown", udp: null },
+    ]);
+    expect(
+      told([{ ...nats[0], family: 5 }, { ...nats[0], type: "<b>" }, { ...nats[0], udp: 1 }, null]),
+    ).toBeUndefined();
+    expect(told([{ ...nats[0], family: 5 }, 7])).toEqual([]);
+    expect(told("none")).toBeUndefined();
+  });
+
   it("bring addresses to their canonical text and ignore unknown fields", () => {
     const content = { ...fields, later: 1, candidates: [{ ...candidate, address: "2001:DB8:0::1" }] };
     const opened = pair().b.open(sealRaw(JSON.stringify(content)), NOW);

@@ -64,6 +64,7 @@ export function snapshotPaths(all: Iterable<Path>, active: Path | undefined, tab
       minRttMs: path.statistics.minRttMs ?? null,
       lossRatio: path.statistics.lossRatio,
       lastAnsweredAt: path.answeredAt ?? null,
+      lastHeardAt: path.heardAt ?? null,
       mappedAddress: path.mappedAddress ?? null,
     }));
 }

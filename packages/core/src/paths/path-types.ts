@@ -78,6 +78,8 @@ export interface PathSnapshot {
   /** Of the last checks, 0–1. */
   readonly lossRatio: number;
   readonly lastAnsweredAt: Instant | null;
+  /** When an authentic packet of the peer's last came this way. */
+  readonly lastHeardAt: Instant | null;
   /** Our address as the peer sees it on this path. */
   readonly mappedAddress: UdpAddress | null;
 }

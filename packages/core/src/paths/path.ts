@@ -63,6 +63,8 @@ export class Path implements PathMetrics {
   /** Checks brought nothing; out of use until one is answered. */
   failed = false;
   answeredAt: Instant | undefined;
+  /** When the peer's check, or another authentic packet of its, last came this way. */
+  heardAt: Instant | undefined;
   lastCheckAt: Instant | undefined;
   /** When the next check is due. */
   nextCheckAt: Instant | undefined;

@@ -181,6 +181,12 @@ export class PeerPaths {
     this.#update(now);
   }
 
+  /** What calls tell of our NATs has changed. */
+  handleNatsChanged(now: Instant): void {
+    if (this.#hasTraffic(now) || this.#wasCalledLately(now)) this.#calls.wantUpdate(this.#newCallId());
+    this.#update(now);
+  }
+
   /** The peer's candidates from an earlier run, to be tried until a call brings the real ones. */
   handleRememberedCandidates(candidates: readonly RemoteCandidate[], now: Instant): void {
     if (this.#remote.length > 0) return;
@@ -290,6 +296,7 @@ export class PeerPaths {
   /** An authentic datagram came this way: find out whether we reach the peer there. */
   #checkInReturn(from: PathAddress, priority: number, now: Instant): void {
     const path = this.#set.learn(from, priority);
+    if (path !== undefined) path.heardAt = now;
     if (path !== undefined && !path.isTrusted(now)) path.trigger(now);
   }
 

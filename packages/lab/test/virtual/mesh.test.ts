@@ -209,8 +209,8 @@ describe("a network passphrase", () => {
     });
     a.sendData("b", "hello"); // the caller alone wants something; both must know why nothing comes of it
     world.net.world.run(20_000);
-    expect(a.mesh.peers.get("b")?.problem).toContain("passphrase");
-    expect(b.mesh.peers.get("a")?.problem).toContain("passphrase");
+    expect(a.mesh.peers.get("b")?.problem?.text).toContain("passphrase");
+    expect(b.mesh.peers.get("a")?.problem?.text).toContain("passphrase");
     expect(a.delivered.length + b.delivered.length).toBe(0);
     expect(a.engine.sessionCount("b")).toBe(0);
   });
