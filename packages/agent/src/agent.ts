@@ -2,11 +2,13 @@ import { mkdirSync } from "node:fs";
 import { AsterismError } from "@asterism/core/errors";
 import type {
   AgentStatus,
+  ExplainBody,
   JoinAnswer,
   JoinBody,
   NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
+  PeerExplanation,
   PingAnswer,
   PingBody,
 } from "@asterism/core/local-api";
@@ -15,6 +17,7 @@ import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
 import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
+import { explainPeer } from "./overlay/explain-peer.ts";
 import { netcheck } from "./overlay/netcheck.ts";
 import { networkStatus, serverStatus } from "./overlay/network-status.ts";
 import { OverlayNetwork } from "./overlay/overlay-network.ts";
@@ -142,6 +145,10 @@ export class Agent {
 
   down(body: NetworkBody): Promise<NetworksAnswer> {
     return this.#forEach(body, (network) => network.down());
+  }
+
+  explain(body: ExplainBody, signal: AbortSignal): Promise<PeerExplanation> {
+    return explainPeer([...this.#networks.values()], body, signal);
   }
 
   netcheck(signal: AbortSignal): Promise<NetcheckAnswer> {

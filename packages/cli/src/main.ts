@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   peers: async () => (await import("./commands/peers.ts")).createPeersCommand(),
   ping: async () => (await import("./commands/ping.ts")).createPingCommand(),
   netcheck: async () => (await import("./commands/netcheck.ts")).createNetcheckCommand(),
+  explain: async () => (await import("./commands/explain.ts")).createExplainCommand(),
   admin: async () => (await import("./commands/admin/admin.ts")).createAdminCommand(),
 };
 

@@ -48,3 +48,23 @@ export function formatMs(ms: number | null): string {
   if (ms === null) return "–";
   return `${ms < 10 ? ms.toFixed(2) : ms.toFixed(1)} ms`;
 }
+
+/** `direct 203.0.113.7:41641 via eth0`, `relayed via relay.example`; the round-trip time where it is known. */
+export function formatPath({
+  kind,
+  remote,
+  link,
+  relay,
+  rttMs,
+}: {
+  readonly kind: "direct" | "relayed" | "none";
+  readonly remote: string | null;
+  readonly link: string | null;
+  readonly relay: string | null;
+  readonly rttMs: number | null;
+}): string {
+  if (kind === "none") return "no path";
+  const way = kind === "relayed" ? `relayed via ${relay ?? remote ?? "?"}` : `direct ${remote ?? "?"}`;
+  const by = kind === "direct" && link !== null ? ` via ${link}` : "";
+  return `${way}${by}${rttMs === null ? "" : `, ${formatMs(rttMs)}`}`;
+}

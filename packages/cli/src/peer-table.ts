@@ -1,7 +1,7 @@
 import type { PeerStatus } from "@asterism/core/local-api";
-import { formatBytes, formatMs, formatTable } from "./output.ts";
+import { formatBytes, formatMs, formatPath, formatTable } from "./output.ts";
 
-const HEADER = ["PEER", "ADDRESS", "STATE", "PATH", "RTT", "SENT", "RECEIVED", ""];
+const HEADER = ["PEER", "ADDRESS", "STATE", "PATH", "RTT", "SENT", "RECEIVED", "PACKETS DIRECT", "RELAYED", ""];
 
 export function formatPeerTable(peers: readonly PeerStatus[]): string {
   return formatTable([HEADER, ...peers.map(formatPeer)]);
@@ -9,8 +9,9 @@ export function formatPeerTable(peers: readonly PeerStatus[]): string {
 
 function formatPeer(peer: PeerStatus): string[] {
   const { path } = peer;
-  const way =
-    path.kind === "none" ? "–" : `${path.kind} ${path.remote ?? ""}${path.link === null ? "" : ` (${path.link})`}`;
+  const way = path.kind === "none" ? "–" : formatPath({ ...path, rttMs: null });
+  const relayedPackets = peer.txRelayedPackets + peer.rxRelayedPackets;
+  const directPackets = peer.txPackets + peer.rxPackets - relayedPackets;
   return [
     peer.name,
     peer.ipv4 ?? peer.ipv6 ?? "–",
@@ -19,6 +20,8 @@ function formatPeer(peer: PeerStatus): string[] {
     formatMs(path.rttMs),
     formatBytes(peer.txBytes),
     formatBytes(peer.rxBytes),
+    String(directPackets),
+    String(relayedPackets),
     peer.problem ?? "",
   ];
 }

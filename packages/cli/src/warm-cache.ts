@@ -10,6 +10,7 @@ await Promise.all([
   import("./commands/agent.ts"),
   import("./commands/join.ts"),
   import("./commands/membership.ts"),
+  import("./commands/explain.ts"),
   import("./commands/netcheck.ts"),
   import("./commands/ping.ts"),
   import("./commands/peers.ts"),

@@ -2,11 +2,13 @@ import { request } from "node:http";
 import { AsterismError, fromProblem } from "@asterism/core/errors";
 import type {
   AgentStatus,
+  ExplainBody,
   JoinAnswer,
   JoinBody,
   NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
+  PeerExplanation,
   PingAnswer,
   PingBody,
 } from "@asterism/core/local-api";
@@ -45,6 +47,11 @@ export class AgentClient {
   /** Sends one echo through the tunnel and waits for its answer, `timeoutMs` at most. */
   ping(body: PingBody): Promise<PingAnswer> {
     return this.#call("POST", "/v1/ping", body);
+  }
+
+  /** How a peer is reached and why so; talks to it for some seconds if need be. */
+  explain(body: ExplainBody): Promise<PeerExplanation> {
+    return this.#call("POST", "/v1/explain", body);
   }
 
   /** Examines the NATs anew; takes some seconds where nothing answers. */

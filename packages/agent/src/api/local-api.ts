@@ -4,11 +4,13 @@ import { dirname } from "node:path";
 import { AsterismError, isAsterismError, PROBLEM_CONTENT_TYPE, toProblem } from "@asterism/core/errors";
 import {
   type AgentStatus,
+  ExplainBody,
   type JoinAnswer,
   JoinBody,
   type NetcheckAnswer,
   NetworkBody,
   type NetworksAnswer,
+  type PeerExplanation,
   type PingAnswer,
   PingBody,
 } from "@asterism/core/local-api";
@@ -24,6 +26,7 @@ export interface LocalApiActions {
   leave(body: NetworkBody): Promise<NetworksAnswer>;
   up(body: NetworkBody): Promise<NetworksAnswer>;
   down(body: NetworkBody): Promise<NetworksAnswer>;
+  explain(body: ExplainBody, signal: AbortSignal): Promise<PeerExplanation>;
   netcheck(signal: AbortSignal): Promise<NetcheckAnswer>;
   ping(body: PingBody, signal: AbortSignal): Promise<PingAnswer>;
 }
@@ -80,6 +83,9 @@ function addRoutes(server: FastifyInstance, actions: LocalApiActions): void {
   server.post<{ Body: PingBody }>("/v1/ping", { schema: { body: PingBody } }, (request) => {
     return actions.ping(request.body, goneSignal(request));
   });
+  server.post<{ Body: ExplainBody }>("/v1/explain", { schema: { body: ExplainBody } }, (request) =>
+    actions.explain(request.body, goneSignal(request)),
+  );
   server.post("/v1/netcheck", (request) => actions.netcheck(goneSignal(request)));
 }
 

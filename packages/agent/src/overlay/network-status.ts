@@ -1,3 +1,4 @@
+import { relayName } from "@asterism/core/explain";
 import type { RelaySnapshot } from "@asterism/core/gathering";
 import type {
   ActivePathStatus,
@@ -8,7 +9,7 @@ import type {
   ServerStatus,
 } from "@asterism/core/local-api";
 import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
-import { formatUdpAddress, pathAddressKey, type UdpAddress } from "@asterism/core/net";
+import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
 import type { Instant, WallTime } from "@asterism/core/time";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
@@ -111,12 +112,6 @@ function activePath(peer: MeshPeer, { routes, relays, now }: PeerContext): Activ
     relay: best.relayed ? relayName(best.remote, relays) : null,
     rttMs: active === null ? null : roundMs(active.rttMs),
   };
-}
-
-/** The address is a relay's own, or one that it receives at for the peer. */
-function relayName(remote: UdpAddress, relays: readonly RelaySnapshot[]): string {
-  const known = relays.find(({ addresses }) => addresses.some(({ address }) => address === remote.address));
-  return known?.name ?? formatUdpAddress(remote);
 }
 
 function pathStatuses(peer: MeshPeer, { shell, routes, now }: PeerContext): PathStatus[] {

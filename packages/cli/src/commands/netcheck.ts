@@ -60,7 +60,7 @@ function labelled(label: string, lines: string): string[][] {
 }
 
 function yesOrNo(value: boolean | null, yes = "yes", no = "no"): string {
-  if (value === null) return "not known";
+  if (value === null) return "no address, or nobody to ask";
   return value ? yes : no;
 }
 

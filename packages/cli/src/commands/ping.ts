@@ -3,7 +3,7 @@ import type { AgentClient } from "@asterism/client";
 import type { PingAnswer } from "@asterism/core/local-api";
 import { Command, InvalidArgumentError } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
-import { EXIT_DONE, EXIT_FAILED, formatMs, printJson, printLine } from "../output.ts";
+import { EXIT_DONE, EXIT_FAILED, formatMs, formatPath, printJson, printLine } from "../output.ts";
 
 const DEFAULT_COUNT = 10;
 const DEFAULT_ANSWER_TIMEOUT_MS = 5_000;
@@ -45,6 +45,9 @@ class PingRun {
   readonly #wantedAnswers: number;
   readonly #deadlineMs: number;
   readonly #replies: PingAnswer[] = [];
+  readonly #startedMs = performance.now();
+  /** From the start to the first answer by a direct path. */
+  #directAfterMs: number | null = null;
   #sent = 0;
 
   constructor(agent: AgentClient, peer: string, options: PingOptions) {
@@ -81,8 +84,10 @@ class PingRun {
       timeoutMs: Math.max(1, Math.ceil(Math.min(remainingMs, DEFAULT_ANSWER_TIMEOUT_MS))),
     });
     if (answer.rttMs !== null) this.#replies.push(answer);
+    const isDirect = answer.rttMs !== null && answer.path.kind === "direct";
+    if (isDirect) this.#directAfterMs ??= Math.round(performance.now() - this.#startedMs);
     if (this.#options.json !== true) printLine(formatAnswer(answer));
-    if (this.#options.untilDirect === true) return answer.rttMs !== null && answer.path.kind === "direct";
+    if (this.#options.untilDirect === true) return isDirect;
     return this.#replies.length >= this.#wantedAnswers;
   }
 
@@ -93,14 +98,17 @@ class PingRun {
 
   #summarise(reached: boolean): void {
     const received = this.#replies.length;
-    const direct = this.#replies.some(({ path }) => path.kind === "direct");
+    const directAfterMs = this.#directAfterMs;
+    const direct = directAfterMs !== null;
     if (this.#options.json === true) {
       const replies = this.#replies.map(({ sequence, rttMs, path }) => ({ sequence, rttMs, path }));
-      printJson({ peer: this.#peer, sent: this.#sent, received, direct, replies });
+      printJson({ peer: this.#peer, sent: this.#sent, received, direct, directAfterMs, replies });
       return;
     }
     printLine(`${this.#sent} sent, ${received} received`);
-    if (this.#options.untilDirect === true && !reached) printLine("no answer came by a direct path");
+    if (this.#options.untilDirect !== true) return;
+    if (direct) printLine(`direct after ${formatMs(directAfterMs)}`);
+    else if (!reached) printLine(`no answer came by a direct path; \`asterism explain ${this.#peer}\` says why`);
   }
 }
 
@@ -109,9 +117,8 @@ function formatAnswer(answer: PingAnswer): string {
   if (answer.rttMs === null) {
     return `no answer from ${target}${answer.problem === null ? "" : `: ${answer.problem}`}`;
   }
-  const { path } = answer;
-  const way = path.kind === "relayed" ? `relayed by ${path.relay ?? path.remote}` : `direct ${path.remote}`;
-  return `answer from ${target} seq=${answer.sequence} time=${formatMs(answer.rttMs)} ${way}${path.link === null ? "" : ` (${path.link})`}`;
+  const way = formatPath({ ...answer.path, rttMs: null });
+  return `answer from ${target} seq=${answer.sequence} time=${formatMs(answer.rttMs)} ${way}`;
 }
 
 function parsePositiveInteger(text: string): number {

@@ -1,5 +1,13 @@
 export type { JoinAnswer, NetworksAnswer, PingAnswer } from "./answers.ts";
 export {
+  NatSide,
+  PathAttempt,
+  PathChange,
+  PathWords,
+  PeerExplanation,
+  TriedPath,
+} from "./explanation.ts";
+export {
   Advice,
   LinkCheck,
   NetcheckAnswer,
@@ -7,7 +15,7 @@ export {
   RelayCheck,
   StunServerCheck,
 } from "./netcheck.ts";
-export { JoinBody, NetworkBody, PingBody } from "./requests.ts";
+export { ExplainBody, JoinBody, NetworkBody, PingBody } from "./requests.ts";
 export type {
   ActivePathStatus,
   AgentStatus,

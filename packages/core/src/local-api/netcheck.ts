@@ -1,11 +1,10 @@
 import { type Static, Type } from "typebox";
+import { nullable } from "../control/scalars.ts";
 
 /** What `asterism netcheck --json` prints and the agent's local API answers; docs/local-api.md describes the fields. */
 
-const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(type: T) => Type.Union([type, Type.Null()]);
-
 /** RFC 4787 §4.1 for mapping, §5 for filtering. */
-const Behaviour = Type.Enum([
+export const Behaviour = Type.Enum([
   "endpoint-independent",
   "address-dependent",
   "address-and-port-dependent",
@@ -13,7 +12,7 @@ const Behaviour = Type.Enum([
 ] as const);
 
 /** `203.0.113.7:41641`, `[2001:db8::1]:41641`. */
-const Endpoint = Type.String();
+export const Endpoint = Type.String();
 
 /** What one link looks like from outside, by one IP version. */
 export const LinkCheck = Type.Object({

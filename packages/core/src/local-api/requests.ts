@@ -22,6 +22,15 @@ export const NetworkBody = Type.Object(
 );
 export type NetworkBody = Static<typeof NetworkBody>;
 
+export const ExplainBody = Type.Object(
+  {
+    /** Name, fully qualified name or overlay address. */
+    peer: Type.String({ minLength: 1, maxLength: 255 }),
+  },
+  { additionalProperties: false },
+);
+export type ExplainBody = Static<typeof ExplainBody>;
+
 export const PingBody = Type.Object(
   {
     /** Name, fully qualified name or overlay address. */

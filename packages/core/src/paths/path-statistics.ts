@@ -36,6 +36,11 @@ export class PathStatistics {
     this.#addOutcome(false);
   }
 
+  /** The path did not work until now. */
+  forgetLosses(): void {
+    this.#outcomes.length = 0;
+  }
+
   /** What was measured holds no longer: the way has changed. */
   reset(): void {
     this.#smoothedRttMs = undefined;

@@ -63,6 +63,8 @@ export class Path implements PathMetrics {
   /** Checks brought nothing; out of use until one is answered. */
   failed = false;
   answeredAt: Instant | undefined;
+  /** When it answered for the first time, or for the first time after it had failed. */
+  worksSince: Instant | undefined;
   /** When the peer's check, or another authentic packet of its, last came this way. */
   heardAt: Instant | undefined;
   lastCheckAt: Instant | undefined;
@@ -165,6 +167,11 @@ export class Path implements PathMetrics {
   }
 
   handleAnswer(rttMs: number, mapped: UdpAddress, now: Instant): void {
+    // What got lost before the path worked is not a loss of the path.
+    if (!this.isUsable) {
+      this.statistics.forgetLosses();
+      this.worksSince = now;
+    }
     this.statistics.addAnswer(rttMs);
     this.mappedAddress = mapped;
     this.answeredAt = now;

@@ -291,6 +291,19 @@ describe("answers", () => {
     expect(paths.snapshot(addMs(START, 10)).attempts).toMatchObject([{ result: "answered", afterMs: 10 }]);
   });
 
+  it("count losses from the first of them on", () => {
+    const paths = machine();
+    paths.wantPath(START);
+    paths.handleCall(call("answer", remote("203.0.113.5")), START);
+    const last = runTo(paths, addMs(START, 700)).at(-1)!;
+    const answer = encodeCheckAnswer(KEYS.b, last.message.transactionId, last.to.remote);
+    paths.handleCheck(message(answer), last.to, addMs(START, 710));
+    runTo(paths, addMs(START, 6_500));
+    expect(paths.snapshot(addMs(START, 6_500)).paths).toMatchObject([{ state: "active", lossRatio: 0 }]);
+    runTo(paths, addMs(START, 9_000));
+    expect(paths.snapshot(addMs(START, 9_000)).paths[0]?.lossRatio).toBeGreaterThan(0);
+  });
+
   it("that nobody asked for change nothing, nor do late ones", () => {
     const paths = machine();
     const unasked = message(encodeCheckAnswer(KEYS.b, new Uint8Array(12), { address: "192.0.2.1", port: 1 }));

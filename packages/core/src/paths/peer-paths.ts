@@ -347,7 +347,10 @@ export class PeerPaths {
   }
 
   #expire(now: Instant): void {
-    for (const { pathKey } of this.#checks.takeLost(now)) this.#set.getByKey(pathKey)?.statistics.addLoss();
+    for (const { pathKey, sentAt } of this.#checks.takeLost(now)) {
+      const path = this.#set.getByKey(pathKey);
+      if (path !== undefined && sentAt >= (path.worksSince ?? 0)) path.statistics.addLoss();
+    }
     for (const path of this.#set.all()) {
       if (this.#isForgotten(path, now)) path.putOutOfUse();
       const wasUsable = path.isUsable;

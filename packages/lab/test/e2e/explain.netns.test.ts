@@ -1,6 +1,6 @@
 import { createParser } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
-import { NetcheckAnswer, type NetworkCheck } from "@asterism/core/local-api";
+import { NetcheckAnswer, type NetworkCheck, PeerExplanation } from "@asterism/core/local-api";
 import { describe, expect, test } from "vitest";
 import type { Host } from "../../src/net/host.ts";
 import type { AgentProcess } from "../../src/product/agent-process.ts";
@@ -9,6 +9,7 @@ import { World } from "./world.ts";
 
 const SECRET = "a secret of the lab";
 const parseNetcheck = createParser("netcheck", NetcheckAnswer);
+const parseExplanation = createParser("explanation", PeerExplanation);
 
 /** A relay by itself on a host with two public addresses, so that it can tell kinds of NAT apart. */
 async function startRelay(world: World): Promise<Host> {
@@ -25,6 +26,11 @@ async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
   const { networks } = unwrap(parseNetcheck(JSON.parse(stdout)));
   expect(networks).toHaveLength(1);
   return networks[0]!;
+}
+
+async function explain(agent: AgentProcess, peer: string): Promise<PeerExplanation> {
+  const { stdout } = await agent.command(["explain", peer, "--json"]);
+  return unwrap(parseExplanation(JSON.parse(stdout)));
 }
 
 describe("netcheck", () => {
@@ -91,5 +97,101 @@ describe("netcheck", () => {
     await agent.stop();
     const alone = await agent.command(["netcheck", "--json"], { allowFailure: true });
     expect(alone.code).toBe(3);
+  });
+});
+
+describe("explain", () => {
+  test("a direct path in one LAN needs nothing", async () => {
+    await using world = await World.create("lan");
+    await startRelay(world);
+    const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
+    const [a, b] = await world.members(await home.host("a"), await home.host("b"));
+    const explanation = await explain(a!, "b");
+    expect(explanation).toMatchObject({
+      network: "default",
+      peer: { name: "b", online: true, kind: "agent", problem: null },
+      path: { kind: "direct", remote: `${b!.host.ipv4}:41641`, link: "eth0", relay: null },
+      advice: { case: "direct" },
+    });
+    expect(explanation.echoMs).toBeGreaterThan(0);
+    expect(explanation.history.changes.at(-1)?.to.kind).toBe("direct");
+    // What a NAT does is known a moment after the first call, and told in another one.
+    await expect
+      .poll(async () => (await explain(a!, "b")).nat, { timeout: 20_000, interval: 500 })
+      .toMatchObject({
+        here: [{ ipVersion: 4, type: "port-restricted cone" }],
+        there: [{ ipVersion: 4, type: "port-restricted cone", mapping: "endpoint-independent" }],
+      });
+    const { stdout } = await a!.command(["explain", "b"]);
+    expect(stdout).toContain("nothing needs doing");
+    expect(stdout).toContain("NAT there");
+  });
+
+  test("a relayed path says what was tried, which relay carries it, and what stands in the way", async () => {
+    await using world = await World.create("relayed");
+    const relay = await startRelay(world);
+    const [a, b] = await world.members(
+      await world.internet.host("a", { ipv6: false }),
+      await world.internet.host("b", { ipv6: false }),
+    );
+    // Neither end's UDP reaches the other; servers are reached by both.
+    await a!.host.nft(`table inet wall { chain in { type filter hook input priority 0;
+      ip saddr ${b!.host.ipv4} udp dport 1-65535 drop; }; }`);
+    await b!.host.nft(`table inet wall { chain in { type filter hook input priority 0;
+      ip saddr ${a!.host.ipv4} udp dport 1-65535 drop; }; }`);
+    const ping = await a!.command(["ping", "b", "-c", "2"]);
+    expect(ping.stdout).toContain(`relayed via ${relay.ipv4}`);
+    const untilDirect = await a!.command(["ping", "b", "--until-direct", "--timeout", "2"], { allowFailure: true });
+    expect(untilDirect.code).toBe(1);
+    expect(untilDirect.stdout).toContain("asterism explain b");
+    await expect
+      .poll(async () => (await explain(a!, "b")).advice.case, { timeout: 40_000, interval: 500 })
+      .toBe("relayed-firewall");
+    const explanation = await explain(a!, "b");
+    expect(explanation).toMatchObject({
+      path: { kind: "relayed", relay: relay.ipv4 },
+      udp: { here: true, there: true },
+      relays: [{ name: relay.ipv4, state: "in-use", preferred: true }],
+      nat: { here: [{ type: "none" }], there: [{ type: "none" }] },
+    });
+    const direct = explanation.tried.find(({ kind, remote }) => kind === "direct" && remote.startsWith(b!.host.ipv4));
+    expect(direct).toMatchObject({ candidate: "host", answeredAt: null });
+    expect(explanation.nextAttemptInMs).toBeGreaterThanOrEqual(0);
+    expect(explanation.traffic.txRelayedPackets).toBeGreaterThan(0);
+    expect(explanation.history.attempts.map(({ result }) => result)).toContain("no-answer");
+    const { stdout } = await a!.command(["explain", "b"]);
+    expect(stdout).toContain(`relayed via ${relay.ipv4}`);
+    expect(stdout).toContain("What would help");
+    expect((await a!.command(["status"])).stdout).toMatch(/PACKETS DIRECT +RELAYED/);
+
+    // The wall falls: the path becomes direct by itself, and the history tells it.
+    for (const end of [a!, b!]) await end.host.exec(["nft", "delete", "table", "inet", "wall"]);
+    const report = await a!.ping("b", ["--until-direct", "--timeout", "90"], { timeoutMs: 100_000 });
+    expect(report.direct).toBe(true);
+    const after = await explain(a!, "b");
+    expect(after).toMatchObject({ path: { kind: "direct" }, advice: { case: "direct" } });
+    expect(after.history.changes.map(({ to }) => to.kind)).toEqual(expect.arrayContaining(["relayed", "direct"]));
+  }, 240_000);
+
+  test("offline peers, different passphrases and strangers are told apart", async () => {
+    await using world = await World.create("apart");
+    const key = await world.server.createKey({ reusable: true });
+    const a = await world.agent(await world.internet.host("a"));
+    const b = await world.agent(await world.internet.host("b"));
+    await a.join(key, { secret: "one" });
+    await b.join(key, { secret: "two" });
+    await expect
+      .poll(async () => (await explain(a, "b")).advice.case, { timeout: 30_000, interval: 500 })
+      .toBe("passphrase-differs");
+    await b.stop();
+    const stranger = await a.command(["explain", "nobody"], { allowFailure: true });
+    expect(stranger.code).toBe(1);
+    expect(stranger.stderr).toContain("nobody");
+    const c = await world.agent(await world.internet.host("c"));
+    await c.join(key, { secret: "one" });
+    await c.stop();
+    await expect
+      .poll(async () => (await explain(a, "c")).advice.case, { timeout: 30_000, interval: 500 })
+      .toBe("peer-offline");
   });
 });

@@ -1,0 +1,142 @@
+import type { NatSide, PathAttempt, PathChange, PathWords, PeerExplanation, TriedPath } from "@asterism/core/local-api";
+import { Command } from "commander";
+import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { formatMs, formatPath, formatTable, printJson, printLine } from "../output.ts";
+
+const SHOWN_HISTORY = 12;
+
+export function createExplainCommand(): Command {
+  return new Command("explain")
+    .description("show how a peer is reached, what was tried, and what would make it better")
+    .argument("<peer>", "name, fully qualified name or overlay address")
+    .addOption(socketOption())
+    .addOption(jsonOption())
+    .action(async (peer: string, options: AgentOptions) => {
+      const explanation = await connectAgent(options).explain({ peer });
+      if (options.json === true) printJson(explanation);
+      else printLine(formatExplanation(explanation));
+    });
+}
+
+function formatExplanation(explanation: PeerExplanation): string {
+  const { peer, advice, tried, history } = explanation;
+  return [
+    `${peer.name} (${peer.ipv4}), ${peer.online ? "online" : "offline"}, in network ${explanation.network}`,
+    indent(formatTable(summaryRows(explanation))),
+    ...section("tried", tried.map(triedCells)),
+    ...section("history", recentHistory(history)),
+    "",
+    advice.text,
+  ].join("\n");
+}
+
+function summaryRows(explanation: PeerExplanation): string[][] {
+  const { path, pathSince, nat, udp, portMapping, relays, echoMs } = explanation;
+  const since = pathSince === null ? "" : `, since ${formatTime(pathSince)}`;
+  const echo = echoMs === null ? "echo not answered" : `echo ${formatMs(echoMs)}`;
+  return [
+    ["path", path.kind === "none" ? "none" : `${formatPath(path)}${since}, ${echo}`],
+    ["NAT here", formatNats(nat.here)],
+    ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there)],
+    ["UDP", `${formatUdp("here", udp.here)}, ${formatUdp("there", udp.there)}`],
+    ["port mapping", `here ${formatList(portMapping.here)}, there ${formatList(portMapping.there)}`],
+    ["relays", relays.length === 0 ? "none" : relays.map(formatRelay).join(", ")],
+    ["direct", directOutlook(explanation)],
+    ["packets", formatPackets(explanation)],
+  ];
+}
+
+function formatNats(sides: readonly NatSide[]): string {
+  if (sides.length === 0) return "unknown";
+  return sides
+    .map(({ ipVersion, type, mapping, filtering, udp }) => {
+      if (udp === false) return `IPv${ipVersion} UDP blocked`;
+      if (type === "none") return `IPv${ipVersion} no NAT (filtering ${filtering})`;
+      return `IPv${ipVersion} ${type} (mapping ${mapping}, filtering ${filtering})`;
+    })
+    .join("; ");
+}
+
+function formatUdp(where: string, passes: boolean | null): string {
+  if (passes === null) return `${where} not known`;
+  return `${where} ${passes ? "works" : "blocked"}`;
+}
+
+function formatList(addresses: readonly string[]): string {
+  return addresses.length === 0 ? "none" : addresses.join(" ");
+}
+
+function formatRelay({ name, rttMs, preferred, state, problem }: PeerExplanation["relays"][number]): string {
+  const notes = [formatMs(rttMs), preferred ? "preferred" : "", state === "in-use" ? "in use" : "", problem ?? ""];
+  return `${name} (${notes.filter((note) => note !== "").join(", ")})`;
+}
+
+function directOutlook({ path, nextAttemptInMs, attemptsWithoutDirect }: PeerExplanation): string {
+  if (path.kind === "direct") return "yes";
+  const tries = attemptsWithoutDirect === 0 ? "" : `, ${attemptsWithoutDirect} in vain so far`;
+  if (nextAttemptInMs === null) return `not being looked for, as nobody talks${tries}`;
+  return `next attempt in ${Math.ceil(nextAttemptInMs / 1000)} s${tries}`;
+}
+
+function formatPackets({ traffic }: PeerExplanation): string {
+  const { txPackets, rxPackets, txRelayedPackets, rxRelayedPackets } = traffic;
+  return `sent ${txPackets} (${txRelayedPackets} relayed), received ${rxPackets} (${rxRelayedPackets} relayed)`;
+}
+
+function triedCells({ remote, candidate, kind, via, link, state, rttMs, answeredAt, heardAt }: TriedPath): string[] {
+  const way = via === null ? (link ?? "no route") : `by relay ${via}`;
+  const heard = answeredAt === null && heardAt !== null ? ", though the peer's packets come in this way" : "";
+  return [
+    remote,
+    candidate,
+    kind,
+    way,
+    `${resultOf(state, answeredAt)}${heard}`,
+    rttMs === null ? "" : formatMs(rttMs),
+  ];
+}
+
+function resultOf(state: TriedPath["state"], answeredAt: string | null): string {
+  if (state === "active") return "in use";
+  if (state === "standby") return "works";
+  if (state === "checking") return "being checked";
+  return answeredAt === null ? "no answer" : "answers no more";
+}
+
+/** Changes and attempts in one list, the newest last. */
+function recentHistory({ changes, attempts }: PeerExplanation["history"]): string[][] {
+  const entries = [
+    ...changes.map((change) => ({ at: change.at, cells: changeCells(change) })),
+    ...attempts.map((attempt) => ({ at: attempt.at, cells: attemptCells(attempt) })),
+  ];
+  return entries
+    .sort((a, b) => a.at.localeCompare(b.at))
+    .slice(-SHOWN_HISTORY)
+    .map(({ at, cells }) => [formatTime(at), ...cells]);
+}
+
+function changeCells({ to, why }: PathChange): string[] {
+  return [to.kind === "none" ? "no path" : `changed to ${formatPath(withoutRtt(to))}`, why];
+}
+
+function attemptCells({ remote, via, result, afterMs, why }: PathAttempt): string[] {
+  const after = result === "answered" && afterMs !== null ? ` after ${formatMs(afterMs)}` : "";
+  return [`${remote}${via === null ? "" : ` by relay ${via}`}`, `${why}${after}`];
+}
+
+function withoutRtt(path: PathWords): PathWords {
+  return { ...path, rttMs: null };
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string[] {
+  return rows.length === 0 ? [] : ["", title, indent(formatTable(rows))];
+}
+
+/** Local time of day. */
+function formatTime(iso: string): string {
+  return new Date(iso).toTimeString().slice(0, 8);
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
+}

@@ -1,0 +1,172 @@
+/** Why two ends have no direct path between them, as far as the report shows. Pure; a table of cases. */
+import type { NatSide, PeerExplanation } from "../local-api/index.ts";
+
+export type ObstacleCase =
+  | "udp-blocked-here"
+  | "udp-blocked-there"
+  | "no-common-ip-version"
+  | "symmetric-both"
+  | "symmetric-port-restricted"
+  | "one-way"
+  | "same-nat"
+  | "looking"
+  | "nat-unknown"
+  | "firewall";
+
+export interface Obstacle {
+  readonly case: ObstacleCase;
+  /** A clause: why there is no direct path. */
+  readonly why: string;
+  /** A clause: what would help; null if nothing needs doing. */
+  readonly help: string | null;
+}
+
+type Facts = Omit<PeerExplanation, "advice">;
+
+const MAP_PORT = "a port mapping (UPnP, NAT-PMP or PCP in the router, or a forwarded UDP port)";
+
+/** The first obstacle that is certain; else the likeliest. */
+export function directObstacle(facts: Facts): Obstacle {
+  return blockedUdp(facts) ?? ipVersions(facts) ?? natPair(facts) ?? behaviour(facts) ?? lastGuess(facts);
+}
+
+function blockedUdp({ udp, peer }: Facts): Obstacle | undefined {
+  if (udp.here === false) {
+    return {
+      case: "udp-blocked-here",
+      why: "a firewall in front of this machine blocks UDP",
+      help: "let UDP out there, with its answers back in",
+    };
+  }
+  if (udp.there === false) {
+    return {
+      case: "udp-blocked-there",
+      why: `a firewall in front of ${peer.name} blocks UDP`,
+      help: "let UDP out there, with its answers back in",
+    };
+  }
+  return undefined;
+}
+
+function ipVersions(facts: Facts): Obstacle | undefined {
+  const { here, there } = versions(facts);
+  if (here.length === 0 || there.length === 0 || here.some((version) => there.includes(version))) return undefined;
+  return {
+    case: "no-common-ip-version",
+    why: `this machine has only IPv${here.join("/")} and ${facts.peer.name} only IPv${there.join("/")}`,
+    help: `give one of them an address of the other's IP version`,
+  };
+}
+
+/** IP versions that each end can use. */
+function versions({ candidates, nat }: Facts): { here: (4 | 6)[]; there: (4 | 6)[] } {
+  const usable = (sides: readonly NatSide[] | null, addresses: readonly { candidate: string; address: string }[]) =>
+    ([4, 6] as const).filter((version) => {
+      if (sides?.some(({ ipVersion, udp }) => ipVersion === version && udp === false) === true) return false;
+      return addresses.some(({ candidate, address }) => candidate !== "relayed" && versionOf(address) === version);
+    });
+  return { here: usable(nat.here, candidates.here), there: usable(nat.there, candidates.there) };
+}
+
+function natPair(facts: Facts): Obstacle | undefined {
+  const { here, there } = versions(facts);
+  // Where both have IPv6 no NAT is in the way.
+  if (here.includes(6) && there.includes(6)) return undefined;
+  const mine = hardness(sideOf(facts.nat.here, 4));
+  const theirs = hardness(sideOf(facts.nat.there, 4));
+  if (isOpen(facts.portMapping.here) || isOpen(facts.portMapping.there)) return undefined;
+  if (mine === "symmetric" && theirs === "symmetric") {
+    return {
+      case: "symmetric-both",
+      why: "both ends are behind symmetric NATs, whose ports can't be foretold",
+      help: `IPv6 at both ends or ${MAP_PORT} at one of them`,
+    };
+  }
+  const isHard = mine !== "easy" && theirs !== "easy" && (mine === "symmetric" || theirs === "symmetric");
+  if (!isHard) return undefined;
+  const symmetric = mine === "symmetric" ? "this machine" : facts.peer.name;
+  const restricted = mine === "symmetric" ? facts.peer.name : "this machine";
+  return {
+    case: "symmetric-port-restricted",
+    why: `${symmetric} is behind a symmetric NAT and ${restricted} behind a port-restricted one, which lets in only ports it has sent to`,
+    help: `IPv6 at both ends or ${MAP_PORT} at one of them`,
+  };
+}
+
+/** Servers that can't answer from elsewhere leave the filtering untold: then it is port-restricted at the worst. */
+function hardness(side: NatSide | undefined): "symmetric" | "port-restricted" | "easy" {
+  if (side === undefined) return "easy";
+  if (side.type === "symmetric") return "symmetric";
+  const isRestricted = side.type === "port-restricted cone";
+  const mayBeRestricted = side.type === "unknown" && side.mapping === "endpoint-independent";
+  return isRestricted || mayBeRestricted ? "port-restricted" : "easy";
+}
+
+/** What the checks have shown. */
+function behaviour(facts: Facts): Obstacle | undefined {
+  const direct = facts.tried.filter(({ kind }) => kind === "direct");
+  const heard = direct.find(({ state, heardAt }) => heardAt !== null && (state === "failed" || state === "checking"));
+  const isLooking = direct.some(({ state }) => state === "checking") && facts.attemptsWithoutDirect <= 1;
+  if (isLooking) {
+    return { case: "looking", why: "a direct path is being looked for", help: null };
+  }
+  if (heard !== undefined) {
+    return {
+      case: "one-way",
+      why: `packets of ${facts.peer.name} come in from ${heard.remote}, but what goes back there is not answered: a firewall at one end lets UDP pass one way only`,
+      help: `let UDP out of this machine and into ${facts.peer.name} as well`,
+    };
+  }
+  return undefined;
+}
+
+function lastGuess(facts: Facts): Obstacle {
+  const { nat, candidates, peer } = facts;
+  const mine = publicIpv4(candidates.here);
+  const theirs = publicIpv4(candidates.there);
+  if (mine !== undefined && mine === theirs) {
+    return {
+      case: "same-nat",
+      why: `both ends are behind the same public address ${mine}, whose router does not lead packets back in (hairpinning)`,
+      help: "let the two networks behind it reach each other, or turn on hairpinning (NAT loopback) in that router",
+    };
+  }
+  const isKnown = (sides: readonly NatSide[] | null): boolean => sides?.some(({ type }) => type !== "unknown") === true;
+  if (!isKnown(nat.here) || !isKnown(nat.there)) {
+    const which = isKnown(nat.here) ? `${peer.name}'s NAT` : "this machine's NAT";
+    return {
+      case: "nat-unknown",
+      why: `no direct address answers, and ${which} is not known well enough to say why`,
+      help: isKnown(nat.here) ? `run \`asterism netcheck\` on ${peer.name}` : "run `asterism netcheck`",
+    };
+  }
+  return {
+    case: "firewall",
+    why: "the NATs of both ends would allow a direct path, but no direct address answers: a firewall between them drops UDP",
+    help: `let UDP pass between them (this machine's port ${portOf(candidates.here)}, ${peer.name}'s port ${portOf(candidates.there)})`,
+  };
+}
+
+function sideOf(sides: readonly NatSide[] | null, version: 4 | 6): NatSide | undefined {
+  return sides?.find(({ ipVersion }) => ipVersion === version);
+}
+
+function isOpen(mappings: readonly string[]): boolean {
+  return mappings.length > 0;
+}
+
+function publicIpv4(candidates: readonly { candidate: string; address: string }[]): string | undefined {
+  const found = candidates.find(
+    ({ candidate, address }) => candidate === "server-reflexive" && versionOf(address) === 4,
+  );
+  return found?.address.split(":")[0];
+}
+
+function portOf(candidates: readonly { candidate: string; address: string }[]): string {
+  const host = candidates.find(({ candidate }) => candidate === "host");
+  return host?.address.split(":").at(-1) ?? "41641";
+}
+
+function versionOf(address: string): 4 | 6 {
+  return address.startsWith("[") ? 6 : 4;
+}

@@ -1,0 +1,217 @@
+import { describe, expect, it } from "vitest";
+import type { NatSide, PeerExplanation, RelayCheck, TriedPath } from "../local-api/index.ts";
+import { peerAdvice } from "./peer-advice.ts";
+
+type Facts = Omit<PeerExplanation, "advice">;
+
+const RELAY: RelayCheck = {
+  name: "relay.example",
+  addresses: ["198.51.100.1:3478"],
+  rttMs: 20,
+  preferred: true,
+  state: "in-use",
+  relayedAddresses: ["198.51.100.1:50000"],
+  problem: null,
+};
+const TRIED: TriedPath = {
+  remote: "203.0.113.9:41641",
+  candidate: "server-reflexive",
+  kind: "direct",
+  via: null,
+  link: "eth0",
+  state: "failed",
+  rttMs: null,
+  lossRatio: 0,
+  answeredAt: null,
+  heardAt: null,
+};
+const RELAYED = {
+  kind: "relayed",
+  remote: "198.51.100.1:3478",
+  link: "eth0",
+  relay: "relay.example",
+  rttMs: 40,
+} as const;
+const DIRECT = { kind: "direct", remote: "203.0.113.9:41641", link: "eth0", relay: null, rttMs: 12 } as const;
+const NONE = { kind: "none", remote: null, link: null, relay: null, rttMs: null } as const;
+
+function nat(type: string, more: Partial<NatSide> = {}): NatSide {
+  return { ipVersion: 4, type, mapping: "unknown", filtering: "unknown", udp: true, ...more };
+}
+
+/** Two ends behind port-restricted cones, relayed, all direct checks in vain. */
+function facts(more: Partial<Facts> = {}): Facts {
+  return {
+    network: "default",
+    checkedAt: "2026-01-01T00:00:00.000Z",
+    server: { url: "https://server.example", connected: true },
+    peer: {
+      name: "b",
+      fqdn: "b.admin.default.internal",
+      ipv4: "100.64.0.2",
+      ipv6: "fd00::2",
+      kind: "agent",
+      online: true,
+      problem: null,
+      callProblem: null,
+    },
+    path: RELAYED,
+    pathSince: null,
+    lastHandshake: "2026-01-01T00:00:00.000Z",
+    echoMs: 41,
+    nat: { here: [nat("port-restricted cone")], there: [nat("port-restricted cone")] },
+    udp: { here: true, there: true },
+    portMapping: { here: [], there: [] },
+    candidates: {
+      here: [
+        { candidate: "host", address: "192.168.1.2:41641", relay: null },
+        { candidate: "server-reflexive", address: "203.0.113.7:41641", relay: null },
+      ],
+      there: [
+        { candidate: "host", address: "192.168.7.2:41700" },
+        { candidate: "server-reflexive", address: "203.0.113.9:41700" },
+      ],
+    },
+    relays: [RELAY],
+    tried: [{ ...TRIED, kind: "relayed", state: "active", via: "relay.example" }, TRIED],
+    nextAttempt: null,
+    nextAttemptInMs: null,
+    attemptsWithoutDirect: 4,
+    history: { changes: [], attempts: [] },
+    traffic: { txPackets: 1, rxPackets: 1, txRelayedPackets: 1, rxRelayedPackets: 1 },
+    drops: {},
+    ...more,
+  };
+}
+
+const peer = (more: Partial<Facts["peer"]>): Facts["peer"] => ({ ...facts().peer, ...more });
+const host = (address: string) => ({ candidate: "host", address, relay: null }) as const;
+const unreachable = { path: NONE, echoMs: null, lastHandshake: null } as const;
+
+describe("one sentence for each case", () => {
+  it.each<[name: string, facts: Partial<Facts>, words: string]>([
+    // A path works
+    ["direct", { path: DIRECT }, "nothing needs doing"],
+    ["direct", { path: { ...DIRECT, remote: "192.168.1.9:41641" } }, "inside the local network"],
+    ["direct", { path: { ...DIRECT, remote: "[2001:db8::9]:41641" } }, "over IPv6"],
+    ["direct-lossy", { path: DIRECT, tried: [{ ...TRIED, state: "active", lossRatio: 0.25 }] }, "25 % of the checks"],
+    ["no-echo", { path: DIRECT, echoMs: null }, "ICMP"],
+    ["no-handshake", { path: DIRECT, echoMs: null, lastHandshake: null }, "handshake"],
+    ["peer-offline", { path: DIRECT, echoMs: null, peer: peer({ online: false }) }, "gone offline"],
+    // Relayed, and why
+    [
+      "relayed-symmetric-both",
+      { nat: { here: [nat("symmetric")], there: [nat("symmetric")] } },
+      "IPv6 at both ends or a port mapping",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      { nat: { here: [nat("symmetric")], there: [nat("port-restricted cone")] } },
+      "this machine is behind a symmetric NAT and b behind a port-restricted one",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      { nat: { here: [nat("port-restricted cone")], there: [nat("symmetric")] } },
+      "b is behind a symmetric NAT and this machine behind a port-restricted one",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      { nat: { here: [nat("symmetric")], there: [nat("unknown", { mapping: "endpoint-independent" })] } },
+      "IPv6 at both ends or a port mapping",
+    ],
+    ["relayed-udp-blocked-here", { udp: { here: false, there: true } }, "in front of this machine blocks UDP"],
+    ["relayed-udp-blocked-there", { udp: { here: true, there: false } }, "in front of b blocks UDP"],
+    ["relayed-one-way", { tried: [{ ...TRIED, heardAt: "2026-01-01T00:00:00.000Z" }] }, "one way only"],
+    [
+      "relayed-no-common-ip-version",
+      { candidates: { here: [host("192.168.1.2:1")], there: [{ candidate: "host", address: "[2001:db8::9]:1" }] } },
+      "this machine has only IPv4 and b only IPv6",
+    ],
+    [
+      "relayed-same-nat",
+      {
+        candidates: {
+          here: facts().candidates.here,
+          there: [{ candidate: "server-reflexive", address: "203.0.113.7:50000" }],
+        },
+      },
+      "hairpinning",
+    ],
+    ["relayed-nat-unknown", { nat: { here: [nat("unknown")], there: [] } }, "run `asterism netcheck`."],
+    ["relayed-nat-unknown", { nat: { ...facts().nat, there: null } }, "run `asterism netcheck` on b."],
+    ["relayed-firewall", {}, "this machine's port 41641, b's port 41700"],
+    ["looking", { attemptsWithoutDirect: 1, tried: [{ ...TRIED, state: "checking" }] }, "ask again"],
+    // No path
+    ["peer-offline", { ...unreachable, peer: peer({ online: false }) }, "Start it"],
+    ["server-unreachable", { ...unreachable, server: { url: "https://s", connected: false } }, "https://s"],
+    ["clock-skew", { ...unreachable, peer: peer({ callProblem: "call-stale" }) }, "NTP"],
+    ["no-answer-to-call", { ...unreachable, candidates: { here: [], there: [] } }, "has not answered a call"],
+    ["looking", { ...unreachable, attemptsWithoutDirect: 1, tried: [{ ...TRIED, state: "checking" }] }, "looked for"],
+    ["no-relay", { ...unreachable, relays: [] }, "asterism admin relay add"],
+    [
+      "relay-unreachable",
+      { ...unreachable, relays: [{ ...RELAY, state: "silent", problem: "it does not answer over UDP" }] },
+      "relay.example (198.51.100.1:3478) is of no use: it does not answer",
+    ],
+    [
+      "relay-refuses",
+      { ...unreachable, relays: [{ ...RELAY, state: "failing", problem: "it refuses the credentials" }] },
+      "it refuses the credentials",
+    ],
+    ["udp-blocked-there", { ...unreachable, udp: { here: true, there: false } }, "in front of b"],
+    // Whatever the paths
+    ["passphrase-differs", { peer: peer({ problem: { code: "passphrase-differs", text: "x" } }) }, "--secret"],
+    ["refused", { ...unreachable, peer: peer({ problem: { code: "refused", text: "its key changed" } }) }, "its key"],
+    ["node-key-unusable", { peer: peer({ problem: { code: "node-key-unusable", text: "bad key" } }) }, "bad key"],
+    ["stock-client", { path: DIRECT, peer: peer({ kind: "stock" }) }, "where it last sent from"],
+    ["stock-client-silent", { ...unreachable, peer: peer({ kind: "stock" }) }, "has to begin"],
+  ])("%s", (name, more, words) => {
+    const advice = peerAdvice(facts(more));
+    expect(advice.text).toContain(words);
+    expect(advice.case).toBe(name);
+    expect(advice.text).toMatch(/\.$/);
+    expect(advice.text).not.toMatch(/undefined|null|\.\./);
+  });
+});
+
+describe("what is not to blame", () => {
+  it("a symmetric NAT opposite one that lets in more", () => {
+    const restricted = { here: [nat("symmetric")], there: [nat("restricted cone")] };
+    expect(peerAdvice(facts({ nat: restricted })).case).toBe("relayed-firewall");
+  });
+
+  const symmetric = { here: [nat("symmetric")], there: [nat("symmetric")] };
+
+  it("symmetric NATs, where one end has a port mapping or both have IPv6", () => {
+    const mapped = { here: [], there: ["203.0.113.9:7"] };
+    expect(peerAdvice(facts({ nat: symmetric, portMapping: mapped })).case).toBe("relayed-firewall");
+    const candidates = {
+      here: [host("192.168.1.2:1"), host("[2001:db8::1]:1")],
+      there: [{ candidate: "host", address: "[2001:db8::2]:1" } as const],
+    };
+    expect(peerAdvice(facts({ nat: symmetric, candidates })).case).toBe("relayed-firewall");
+  });
+
+  it("an IP version whose UDP is blocked does not count as common", () => {
+    const nats = {
+      here: [nat("symmetric"), nat("udp blocked", { ipVersion: 6, udp: false })],
+      there: [nat("symmetric"), nat("none", { ipVersion: 6 })],
+    };
+    const candidates = {
+      here: [host("192.168.1.2:1"), host("[2001:db8::1]:1")],
+      there: [
+        { candidate: "host", address: "192.168.7.2:1" },
+        { candidate: "host", address: "[2001:db8::2]:1" },
+      ] as const,
+    };
+    expect(
+      peerAdvice(facts({ nat: nats, candidates: { here: candidates.here, there: [...candidates.there] } })).case,
+    ).toBe("relayed-symmetric-both");
+  });
+
+  it("a silent relay, where another one is well", () => {
+    const silent = { ...RELAY, state: "silent" as const };
+    const advice = peerAdvice(facts({ ...unreachable, relays: [silent, { ...RELAY, state: "ready" }] }));
+    expect(advice.case).toBe("firewall");
+  });
+});

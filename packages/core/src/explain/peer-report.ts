@@ -1,0 +1,167 @@
+import type { GatheringSnapshot } from "../gathering/index.ts";
+import type { NatSide, PathWords, PeerExplanation, TriedPath } from "../local-api/index.ts";
+import { type NatFacts, summariseNats } from "../nat/index.ts";
+import { formatUdpAddress, type UdpAddress } from "../net/index.ts";
+import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot } from "../paths/index.ts";
+import type { ClockReading, Instant } from "../time.ts";
+import { portMappings, relayChecks, roundMs } from "./netcheck-report.ts";
+import { peerAdvice } from "./peer-advice.ts";
+import { relayName } from "./relay-name.ts";
+
+export interface PeerFacts {
+  readonly network: string;
+  readonly server: PeerExplanation["server"];
+  readonly peer: PeerExplanation["peer"];
+  /** What the peer tells of its NATs, null if it has not. */
+  readonly peerNats: readonly NatFacts[] | null;
+  /** Null for a stock client, and for one that is refused. */
+  readonly paths: PeerPathsSnapshot | null;
+  /** The address in use where no path is proven (a stock client's, or before the first check). */
+  readonly provisional: UdpAddress | null;
+  readonly gathering: GatheringSnapshot;
+  readonly lastHandshakeAt: Instant | null;
+  /** Of an echo through the tunnel; null without an answer. */
+  readonly echoMs: number | null;
+  readonly traffic: PeerExplanation["traffic"];
+  /** Interface that leads to an address, null without a route. */
+  readonly linkTo: (address: string) => string | null;
+  readonly time: ClockReading;
+}
+
+const NO_PATH: PathWords = { kind: "none", remote: null, link: null, relay: null, rttMs: null };
+
+/** Everything that is known about how a peer is reached, and one sentence about it. */
+export function peerReport(facts: PeerFacts): PeerExplanation {
+  const { paths, gathering, time } = facts;
+  const here = summariseNats(gathering.nats).map(natSide);
+  const there = facts.peerNats?.map(natSide) ?? null;
+  const nextAttemptAt = paths?.nextAttemptAt ?? null;
+  const report: Omit<PeerExplanation, "advice"> = {
+    network: facts.network,
+    checkedAt: new Date(time.wall).toISOString(),
+    server: facts.server,
+    peer: facts.peer,
+    path: currentPath(facts),
+    pathSince: pathSince(facts),
+    lastHandshake: isoOrNull(facts.lastHandshakeAt, time),
+    echoMs: facts.echoMs === null ? null : roundMs(facts.echoMs),
+    nat: { here, there },
+    udp: { here: passes(here), there: passes(there ?? []) },
+    portMapping: { here: portMappings(gathering), there: peersPortMappings(paths) },
+    candidates: candidates(facts),
+    relays: relayChecks(gathering),
+    tried: (paths?.paths ?? []).map((path) => triedPath(path, facts)),
+    nextAttempt: isoOrNull(nextAttemptAt, time),
+    nextAttemptInMs: nextAttemptAt === null ? null : Math.max(0, Math.round(nextAttemptAt - time.now)),
+    attemptsWithoutDirect: paths?.attemptsWithoutSuccess ?? 0,
+    history: history(facts),
+    traffic: facts.traffic,
+    drops: { ...paths?.drops },
+  };
+  return { ...report, advice: peerAdvice(report) };
+}
+
+function currentPath(facts: PeerFacts): PathWords {
+  const active = facts.paths?.active ?? null;
+  if (active !== null) return pathWords(active, facts);
+  const { provisional, linkTo } = facts;
+  if (provisional === null) return NO_PATH;
+  const remote = formatUdpAddress(provisional);
+  return { kind: "direct", remote, link: linkTo(provisional.address), relay: null, rttMs: null };
+}
+
+function pathWords(path: ActivePath | null, { gathering, linkTo }: PeerFacts): PathWords {
+  if (path === null) return NO_PATH;
+  const { remote } = path.address;
+  return {
+    kind: path.kind,
+    remote: formatUdpAddress(remote),
+    link: linkTo(remote.address),
+    relay: path.kind === "relayed" ? relayName(remote, gathering.relays) : null,
+    rttMs: Number.isFinite(path.rttMs) ? roundMs(path.rttMs) : null,
+  };
+}
+
+function pathSince({ paths, time }: PeerFacts): string | null {
+  const last = paths?.changes.at(-1);
+  return last === undefined || last.to === null ? null : iso(last.at, time);
+}
+
+function triedPath(path: PathSnapshot, { gathering, linkTo, time }: PeerFacts): TriedPath {
+  const { address, peer, kind, remoteKind, state, rttMs, lossRatio } = path;
+  return {
+    remote: formatUdpAddress(peer),
+    candidate: remoteKind,
+    kind,
+    via: address.channel === null ? null : relayName(address.remote, gathering.relays),
+    link: linkTo(address.remote.address),
+    state,
+    rttMs: rttMs === null ? null : roundMs(rttMs),
+    lossRatio,
+    answeredAt: isoOrNull(path.lastAnsweredAt, time),
+    heardAt: isoOrNull(path.lastHeardAt, time),
+  };
+}
+
+function history(facts: PeerFacts): PeerExplanation["history"] {
+  const { paths, time } = facts;
+  const changes = (paths?.changes ?? []).map(({ at, from, to, why }) => {
+    return { at: iso(at, time), from: pathWords(from, facts), to: pathWords(to, facts), why };
+  });
+  const attempts = (paths?.attempts ?? []).map((attempt) => pathAttempt(attempt, facts));
+  return { changes, attempts };
+}
+
+function pathAttempt(
+  attempt: AttemptRecord,
+  { gathering, linkTo, time }: PeerFacts,
+): PeerExplanation["history"]["attempts"][number] {
+  const { at, remote, relay, remoteKind, result, afterMs, why } = attempt;
+  return {
+    at: iso(at, time),
+    remote: formatUdpAddress(remote),
+    candidate: remoteKind,
+    via: relay === null ? null : relayName(relay, gathering.relays),
+    link: linkTo((relay ?? remote).address),
+    result,
+    afterMs: afterMs === null ? null : roundMs(afterMs),
+    why,
+  };
+}
+
+function candidates({ paths, gathering }: PeerFacts): PeerExplanation["candidates"] {
+  return {
+    here: gathering.candidates.map(({ kind, address, relay }) => ({
+      candidate: kind,
+      address: formatUdpAddress(address),
+      relay: relay === undefined ? null : relayName(relay, gathering.relays),
+    })),
+    there: (paths?.remoteCandidates ?? []).map(({ kind, address }) => ({
+      candidate: kind,
+      address: formatUdpAddress(address),
+    })),
+  };
+}
+
+function peersPortMappings(paths: PeerPathsSnapshot | null): string[] {
+  const mapped = (paths?.remoteCandidates ?? []).filter(({ kind }) => kind === "port-mapped");
+  return mapped.map(({ address }) => formatUdpAddress(address));
+}
+
+function natSide({ family, type, mapping, filtering, udp }: NatFacts): NatSide {
+  return { ipVersion: family, type, mapping, filtering, udp };
+}
+
+/** Whether UDP passes by any IP version; null if that is not known. */
+function passes(sides: readonly NatSide[]): boolean | null {
+  if (sides.some(({ udp }) => udp === true)) return true;
+  return sides.length > 0 && sides.every(({ udp }) => udp === false) ? false : null;
+}
+
+function isoOrNull(at: Instant | null, time: ClockReading): string | null {
+  return at === null ? null : iso(at, time);
+}
+
+function iso(at: Instant, { now, wall }: ClockReading): string {
+  return new Date(wall - (now - at)).toISOString();
+}

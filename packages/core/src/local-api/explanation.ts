@@ -1,0 +1,121 @@
+import { type Static, Type } from "typebox";
+import { nullable } from "../control/scalars.ts";
+import { Advice, Behaviour, Endpoint, RelayCheck } from "./netcheck.ts";
+
+/** What `asterism explain PEER --json` prints and the agent's local API answers; docs/local-api.md describes the fields. */
+
+const Time = Type.String();
+const PathKind = Type.Enum(["direct", "relayed", "none"] as const);
+const CandidateKind = Type.Enum(["host", "server-reflexive", "peer-reflexive", "port-mapped", "relayed"] as const);
+
+/** One end's NAT, by one IP version. */
+export const NatSide = Type.Object({
+  ipVersion: Type.Enum([4, 6] as const),
+  /** Folk name, see `LinkCheck`. */
+  type: Type.String(),
+  mapping: Behaviour,
+  filtering: Behaviour,
+  udp: nullable(Type.Boolean()),
+});
+export type NatSide = Static<typeof NatSide>;
+
+/** A path in words: how the packets run, or ran. */
+export const PathWords = Type.Object({
+  kind: PathKind,
+  remote: nullable(Endpoint),
+  link: nullable(Type.String()),
+  /** Name of the relay, or its address. */
+  relay: nullable(Type.String()),
+  rttMs: nullable(Type.Number()),
+});
+export type PathWords = Static<typeof PathWords>;
+
+/** One address of the peer's that was tried. */
+export const TriedPath = Type.Object({
+  remote: Endpoint,
+  candidate: CandidateKind,
+  kind: Type.Enum(["direct", "relayed"] as const),
+  /** Our relay through which it was tried, null without. */
+  via: nullable(Type.String()),
+  link: nullable(Type.String()),
+  state: Type.Enum(["active", "standby", "checking", "failed"] as const),
+  rttMs: nullable(Type.Number()),
+  lossRatio: Type.Number(),
+  /** When it last answered a check. */
+  answeredAt: nullable(Time),
+  /** When something of the peer's last came this way. */
+  heardAt: nullable(Time),
+});
+export type TriedPath = Static<typeof TriedPath>;
+
+export const PathChange = Type.Object({ at: Time, from: PathWords, to: PathWords, why: Type.String() });
+export type PathChange = Static<typeof PathChange>;
+
+export const PathAttempt = Type.Object({
+  at: Time,
+  remote: Endpoint,
+  candidate: CandidateKind,
+  via: nullable(Type.String()),
+  link: nullable(Type.String()),
+  result: Type.Enum(["answered", "no-answer", "lost", "removed"] as const),
+  /** From the first check to the first answer. */
+  afterMs: nullable(Type.Number()),
+  why: Type.String(),
+});
+export type PathAttempt = Static<typeof PathAttempt>;
+
+export const PeerExplanation = Type.Object({
+  network: Type.String(),
+  checkedAt: Time,
+  server: Type.Object({ url: Type.String(), connected: Type.Boolean() }),
+  peer: Type.Object({
+    name: Type.String(),
+    fqdn: Type.String(),
+    ipv4: Type.String(),
+    ipv6: Type.String(),
+    kind: Type.Enum(["agent", "stock", "refused"] as const),
+    online: Type.Boolean(),
+    /** What keeps a tunnel from coming up, whatever the paths. */
+    problem: nullable(Type.Object({ code: Type.String(), text: Type.String() })),
+    /** Why its last call was not taken. */
+    callProblem: nullable(Type.String()),
+  }),
+  /** How packets travel now. */
+  path: PathWords,
+  pathSince: nullable(Time),
+  lastHandshake: nullable(Time),
+  /** Round trip of an echo through the tunnel, sent for this report; null if none was answered. */
+  echoMs: nullable(Type.Number()),
+  nat: Type.Object({
+    here: Type.Array(NatSide),
+    /** As the peer tells in its calls; null if it has not told. */
+    there: nullable(Type.Array(NatSide)),
+  }),
+  /** Whether UDP passes at each end, null if not known. */
+  udp: Type.Object({ here: nullable(Type.Boolean()), there: nullable(Type.Boolean()) }),
+  portMapping: Type.Object({ here: Type.Array(Endpoint), there: Type.Array(Endpoint) }),
+  candidates: Type.Object({
+    here: Type.Array(Type.Object({ candidate: CandidateKind, address: Endpoint, relay: nullable(Type.String()) })),
+    there: Type.Array(Type.Object({ candidate: CandidateKind, address: Endpoint })),
+  }),
+  relays: Type.Array(RelayCheck),
+  /** Every path that was tried, the best first. */
+  tried: Type.Array(TriedPath),
+  /** When a direct path is looked for next, null if none is planned. */
+  nextAttempt: nullable(Time),
+  nextAttemptInMs: nullable(Type.Number()),
+  /** In a row. */
+  attemptsWithoutDirect: Type.Number(),
+  history: Type.Object({ changes: Type.Array(PathChange), attempts: Type.Array(PathAttempt) }),
+  /** Packets through the tunnel, and how many of them by a relay. */
+  traffic: Type.Object({
+    txPackets: Type.Number(),
+    rxPackets: Type.Number(),
+    txRelayedPackets: Type.Number(),
+    rxRelayedPackets: Type.Number(),
+  }),
+  /** Checks of the peer that were not acted upon, by reason. */
+  drops: Type.Record(Type.String(), Type.Number()),
+  advice: Advice,
+});
+export type PeerExplanation = Static<typeof PeerExplanation>;
