@@ -102,7 +102,7 @@ describe("netcheck", () => {
 
 describe("explain", () => {
   test("a direct path in one LAN needs nothing", async () => {
-    await using world = await World.create("lan");
+    await using world = await World.create("lan", ["--relay", "none"]);
     await startRelay(world);
     const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
     const [a, b] = await world.members(await home.host("a"), await home.host("b"));
@@ -128,7 +128,7 @@ describe("explain", () => {
   });
 
   test("a relayed path says what was tried, which relay carries it, and what stands in the way", async () => {
-    await using world = await World.create("relayed");
+    await using world = await World.create("relayed", ["--relay", "none"]);
     const relay = await startRelay(world);
     const [a, b] = await world.members(
       await world.internet.host("a", { ipv6: false }),
