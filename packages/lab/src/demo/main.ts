@@ -3,8 +3,12 @@ import { whyLabCannotRun } from "../net/lab-error.ts";
 import { whyProductCannotRun } from "../product/asterism-command.ts";
 import { Stage } from "./stage.ts";
 import { threeHosts } from "./three-hosts.ts";
+import { twoNats } from "./two-nats.ts";
 
-const STORIES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = { "three-hosts": threeHosts };
+const STORIES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
+  "two-nats": twoNats,
+  "three-hosts": threeHosts,
+};
 
 async function main(name: string): Promise<number> {
   const story = STORIES[name];
@@ -28,4 +32,4 @@ async function main(name: string): Promise<number> {
   return 0;
 }
 
-process.exitCode = await main(process.argv[2] ?? "three-hosts");
+process.exitCode = await main(process.argv[2] ?? "two-nats");

@@ -1,8 +1,17 @@
 import { dirname } from "node:path";
 import type { Host } from "../net/host.ts";
 import { LabError } from "../net/lab-error.ts";
-import type { LabProcess } from "../net/lab-process.ts";
+import { finish, type LabProcess } from "../net/lab-process.ts";
 import { ASTERISM_COMMAND } from "../product/asterism-command.ts";
+
+interface RunOptions {
+  /** What of the output is shown; default all. */
+  readonly show?: (output: string) => string;
+  /** What happens elsewhere as soon as the command has printed this. */
+  readonly once?: { readonly printed: RegExp; readonly act: () => Promise<void> };
+}
+
+const RUN_LIMIT_MS = 30_000;
 
 /**
  * Shows a story on the terminal: each command as a person would type it on that machine, and what it prints.
@@ -25,9 +34,15 @@ export class Stage {
   }
 
   /** Runs a command line to its end and shows what it prints; a failure ends the demo. */
-  async run(host: Host, line: string, options: { show?: (output: string) => string } = {}): Promise<string> {
+  async run(host: Host, line: string, options: RunOptions = {}): Promise<string> {
     this.#prompt(host, line);
-    const { stdout } = await host.exec(["sh", "-c", line], { env: await environment(host), timeoutMs: 30_000 });
+    const started = host.spawn(["sh", "-c", `exec ${line}`], { env: await environment(host) });
+    const { once } = options;
+    if (once !== undefined) {
+      await started.waitForOutput(once.printed, { timeoutMs: RUN_LIMIT_MS });
+      await once.act();
+    }
+    const { stdout } = await finish(started, { timeoutMs: RUN_LIMIT_MS });
     this.#show((options.show ?? ((output) => output))(stdout));
     return stdout.trim();
   }
@@ -53,6 +68,11 @@ export class Stage {
 /** Fails the demo with a sentence of its own when what it shows isn't so. */
 export function insist(condition: boolean, otherwise: string): void {
   if (!condition) throw new LabError(otherwise);
+}
+
+/** For programs that print more than the story needs. */
+export function lastLines(count: number): (output: string) => string {
+  return (output) => output.trimEnd().split("\n").slice(-count).join("\n");
 }
 
 async function environment(host: Host): Promise<Record<string, string>> {

@@ -1,5 +1,5 @@
 import { Lab } from "../net/lab.ts";
-import { insist, type Stage } from "./stage.ts";
+import { insist, lastLines, type Stage } from "./stage.ts";
 
 /** One server, three machines (one of them behind a home router), one key; then ping, iperf3, status. */
 export async function threeHosts(stage: Stage): Promise<void> {
@@ -52,8 +52,4 @@ export async function threeHosts(stage: Stage): Promise<void> {
   await server.exited;
   stage.say("(the server has just been killed)");
   await stage.run(deneb, `ping -c 3 -i 0.2 ${self?.ipv4 ?? ""}`);
-}
-
-function lastLines(count: number): (output: string) => string {
-  return (output) => output.trimEnd().split("\n").slice(-count).join("\n");
 }
