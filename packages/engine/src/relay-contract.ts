@@ -16,8 +16,8 @@ export type ListenerId = number;
 export type AllocationId = number;
 
 export interface RelayDeviceOptions {
-  /** 2 is one per direction; `auto` chooses by the number of cores. */
-  readonly threads?: "auto" | 1 | 2;
+  /** 1–8 that share the clients among them; `auto` is one per core that this process may use. */
+  readonly threads?: "auto" | number;
   /** Requests that come up per second of one IPv4 address or IPv6 /64; twice as many at once. Default 500. */
   readonly requestsPerSourcePerSecond?: number;
   /** Requests that come up per second of all clients without an allocation together. Default 5,000. */

@@ -239,7 +239,7 @@ napi_value open_listener(napi_env env, napi_callback_info info) {
   napi_value result = failure_object(env, status, failure);
   if (status != Status::ok) return result;
   set(env, result, "id", number_value(env, listener->id));
-  set(env, result, "port", number_value(env, listener->link.port()));
+  set(env, result, "port", number_value(env, listener->ingress(0).link.port()));
   return result;
 }
 

@@ -111,7 +111,7 @@ struct RelayFixture {
     const RelayListener* listener = nullptr;
     REQUIRE(relay->open_listener(link, listener, failure) == Status::ok);
     listener_id = listener->id;
-    REQUIRE(parse_udp_address("127.0.0.1", listener->link.port(), server));
+    REQUIRE(parse_udp_address("127.0.0.1", listener->ingress(0).link.port(), server));
   }
 
   AllocationOptions options_of(const Endpoint& client) {
@@ -181,7 +181,7 @@ TEST_CASE("a Send indication needs peer and data and knows all that must be know
 }
 
 TEST_CASE("channels and permissions decide what is forwarded") {
-  for (const unsigned threads : {1u, 2u}) {
+  for (const unsigned threads : {1u, 2u, 5u}) {
     RelayFixture fixture(threads);
     Endpoint client, peer, stranger;
     const uint32_t id = fixture.allocate(fixture.options_of(client));
@@ -223,6 +223,44 @@ TEST_CASE("channels and permissions decide what is forwarded") {
     CHECK(counters->allocations[id % MAX_ALLOCATIONS].to_client_packets.load() == 3);
     CHECK(counters->allocations[id % MAX_ALLOCATIONS].to_client_bytes.load() == 13);
   }
+}
+
+TEST_CASE("clients are divided among the workers, and each talks with its peer at one address") {
+  RelayFixture fixture(4);
+  struct Pair {
+    Endpoint client, peer;
+    uint32_t id = 0;
+  };
+  std::vector<std::unique_ptr<Pair>> pairs;
+  for (uint8_t i = 0; i < 40; i++) {
+    pairs.emplace_back(new Pair());
+    Pair& pair = *pairs.back();
+    pair.id = fixture.allocate(fixture.options_of(pair.client));
+    REQUIRE(fixture.relay->set_permission(pair.id, pair.peer.address, false, RelayFixture::forever()) == Status::ok);
+    REQUIRE(fixture.relay->set_channel(pair.id, CHANNEL, pair.peer.address, RelayFixture::forever()) == Status::ok);
+    for (uint8_t j = 0; j < 20; j++) pair.client.send(fixture.server, channel_data(CHANNEL, Bytes{i, j}));
+  }
+  for (uint8_t i = 0; i < 40; i++) {
+    UdpAddress relayed, server;
+    for (uint8_t j = 0; j < 20; j++) CHECK(pairs[i]->peer.receive(&relayed) == Bytes{i, j});
+    pairs[i]->peer.send(relayed, Bytes{i});
+    CHECK(pairs[i]->client.receive(&server) == channel_data(CHANNEL, Bytes{i}));
+    CHECK(server == fixture.server);
+    const auto chunk = fixture.relay->counter_chunk(0);
+    CHECK(get(chunk->allocations[pairs[i]->id % ALLOCATIONS_PER_CHUNK].to_peer_packets) == 20);
+  }
+}
+
+TEST_CASE("a port that is taken is refused, by another relay too") {
+  RelayFixture first(4), second(4);
+  LinkOptions link;
+  link.ipv4 = "127.0.0.1";
+  link.port = ntohs(first.server.v4.sin_port);
+  const RelayListener* listener = nullptr;
+  CHECK(second.relay->open_listener(link, listener, second.failure) == Status::port_in_use);
+  CHECK(first.relay->open_listener(link, listener, first.failure) == Status::port_in_use);
+  REQUIRE(first.relay->close_listener(first.listener_id) == Status::ok);
+  CHECK(second.relay->open_listener(link, listener, second.failure) == Status::ok);
 }
 
 TEST_CASE("lifetimes are enforced") {

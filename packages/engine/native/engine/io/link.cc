@@ -156,6 +156,10 @@ bool Link::configure(int fd, const LinkOptions& options, const char*& what) cons
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
   const int on = 1;
   setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
+  if (options.shared_port) {
+    what = "share the port";
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return false;
+  }
   if (options.mark != 0) {
     what = "set the firewall mark";
     if (setsockopt(fd, SOL_SOCKET, SO_MARK, &options.mark, sizeof options.mark) != 0) return false;
@@ -166,6 +170,14 @@ bool Link::configure(int fd, const LinkOptions& options, const char*& what) cons
     if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.c_str(), static_cast<socklen_t>(name.size())) != 0) {
       return false;
     }
+  }
+  return true;
+}
+
+bool Link::share_port() {
+  const int on = 1;
+  for (const UniqueFd* fd : {&v4_, &v6_}) {
+    if (*fd && setsockopt(fd->get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return false;
   }
   return true;
 }

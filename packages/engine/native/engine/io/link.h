@@ -20,11 +20,15 @@ struct LinkOptions {
   std::string ipv6;
   std::string bind_interface;
   uint32_t mark = 0;
+  /** Joins the sockets that another link shares the port with (`share_port`): the kernel divides senders among them. */
+  bool shared_port = false;
 };
 
 class Link {
  public:
   Status open(const LinkOptions& options, int& error, const char*& what);
+  /** From now on links of this user with `shared_port` may open on the same port; until then it was this one's alone. */
+  bool share_port();
   /**
    * A stream to the relay at `remote`. What is to be sent goes up as events; what comes is put in by `deliver` and read
    * from `fd(false)` like datagrams.

@@ -25,7 +25,7 @@ constexpr size_t MAX_CHANNELS = 1024;
 constexpr unsigned ALLOCATIONS_PER_CHUNK = 64;
 constexpr unsigned ALLOCATION_WORDS = 8;
 
-/** Written by the thread of one direction each. */
+/** Each direction is written by one worker: that of the client's ingress, that of the relayed sockets. */
 struct alignas(64) AllocationCounters {
   Counter to_peer_packets, to_peer_bytes, to_client_packets, to_client_bytes, last_to_peer_at, last_to_client_at;
   Counter reserved[2];
@@ -57,11 +57,20 @@ struct Channel {
   uint64_t expires_at_ns = 0;
 };
 
+/** One worker's sockets of a listener. */
+struct Ingress {
+  Link link;
+  /** Belongs to the worker. */
+  FairShare shares;
+};
+
+/** All ingresses have the same address and port: a client's datagrams always come to the same one. */
 struct RelayListener {
   uint32_t id = 0;
-  Link link;
-  /** Belongs to the listener's data thread. */
-  FairShare shares;
+  std::vector<std::unique_ptr<Ingress>> ingresses;  // bounded: workers; at least one
+
+  /** Which one does not matter for sending. */
+  Ingress& ingress(unsigned worker) const { return *ingresses[worker % ingresses.size()]; }
 };
 
 struct Permission {

@@ -21,8 +21,8 @@ void set_dont_fragment(int fd, bool v6, bool on) {
 
 }  // namespace
 
-Forwarder::Forwarder(RelayState& state, uint64_t seed)
-    : state_(state), sender_(*state.drops), headers_(HEADER_ARENA_BYTES), random_(seed | 1) {}
+Forwarder::Forwarder(RelayState& state, unsigned worker, uint64_t seed)
+    : state_(state), worker_(worker), sender_(*state.drops), headers_(HEADER_ARENA_BYTES), random_(seed | 1) {}
 
 void Forwarder::flush() {
   sender_.flush();
@@ -71,7 +71,9 @@ bool Forwarder::to_peer(const UdpAddress& peer, size_t len) {
   if (allocation_->relayed[peer.is_v6()] == nullptr) return state_.drop(RelayDrop::no_family), false;
   if (!allocation_->quota->to_peers.take(len, now_)) return state_.drop(RelayDrop::user_limit), false;
   RelayListener* listener = allocation_->listener;
-  if (listener != nullptr && !listener->shares.take(allocation_->id, len)) return state_.drop(RelayDrop::unfair_share), false;
+  if (listener != nullptr && !listener->ingress(worker_).shares.take(allocation_->id, len)) {
+    return state_.drop(RelayDrop::unfair_share), false;
+  }
   AllocationCounters& counters = *allocation_->counters;
   add(counters.to_peer_packets, 1);
   add(counters.to_peer_bytes, len);
@@ -106,7 +108,7 @@ void Forwarder::from_peer(const uint8_t* data, size_t len) {
   size_t total = 0;
   const unsigned count = wrap(data, len, parts, total);
   if (allocation_->listener != nullptr) {
-    sender_.add(allocation_->listener->link, allocation_->client, parts, count, total);
+    sender_.add(allocation_->listener->ingress(worker_).link, allocation_->client, parts, count, total);
   } else if (!state_.mailbox.push_frame(allocation_->id, parts, count, total)) {
     return state_.drop(RelayDrop::queue_full);
   }

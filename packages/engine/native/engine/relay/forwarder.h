@@ -26,7 +26,8 @@ struct RelayState {
 
 class Forwarder {
  public:
-  Forwarder(RelayState& state, uint64_t seed);
+  /** `worker`: whose ingresses of listeners it sends from and accounts to. */
+  Forwarder(RelayState& state, unsigned worker, uint64_t seed);
 
   void set_now(uint64_t now) { now_ = now; }
 
@@ -52,6 +53,7 @@ class Forwarder {
   void next_transaction_id(uint8_t id[12]);
 
   RelayState& state_;
+  const unsigned worker_;
   GatherSender sender_;
   PageBuffer headers_;
   size_t headers_used_ = 0;

@@ -42,11 +42,11 @@ bool SourceLimiter::take(const UdpAddress& source, uint64_t now_ns) {
   UdpAddress network = source;
   network.v4.sin_port = 0;
   if (network.is_v6()) std::memset(reinterpret_cast<uint8_t*>(&network.v6.sin6_addr) + 8, 0, 8);
-  uint64_t& used_until = used_until_[hash_address(network, seed_) % BUCKETS];
+  std::atomic<uint64_t>& used_until = used_until_[hash_address(network, seed_) % BUCKETS];
   const uint64_t earliest = now_ns > burst_ns_ ? now_ns - burst_ns_ : 0;
-  const uint64_t used = std::max(used_until, earliest) + interval_ns_;
+  const uint64_t used = std::max(used_until.load(std::memory_order_relaxed), earliest) + interval_ns_;
   if (used > now_ns) return false;
-  used_until = used;
+  used_until.store(used, std::memory_order_relaxed);
   return true;
 }
 

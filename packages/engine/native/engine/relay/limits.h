@@ -35,7 +35,10 @@ struct UserQuota {
 
 uint64_t hash_address(const UdpAddress& address, uint64_t seed);
 
-/** Requests per source network (IPv4 address, IPv6 /64) in a table of fixed size; sources that collide share. One thread. */
+/**
+ * Requests per source network (IPv4 address, IPv6 /64) in a table of fixed size; sources that collide share. Several
+ * threads may take: a race lets a request too many pass.
+ */
 class SourceLimiter {
  public:
   SourceLimiter(uint64_t rate_per_second, uint64_t burst, uint64_t seed);
@@ -47,7 +50,7 @@ class SourceLimiter {
   uint64_t interval_ns_;
   uint64_t burst_ns_;
   uint64_t seed_;
-  std::vector<uint64_t> used_until_;  // bounded: BUCKETS
+  std::vector<std::atomic<uint64_t>> used_until_;  // bounded: BUCKETS
 };
 
 /**

@@ -1,9 +1,10 @@
 #include "relay/relay.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <sys/random.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/clock.h"
@@ -19,6 +20,11 @@ UdpAddress local_address(const Link& link, bool v6) {
   return address;
 }
 
+unsigned usable_cores() {
+  cpu_set_t cores;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<unsigned>(CPU_COUNT(&cores)) : 1;
+}
+
 }  // namespace
 
 TableLock::TableLock() {
@@ -30,7 +36,7 @@ TableLock::TableLock() {
 }
 
 Status Relay::open(const RelayOptions& options, std::function<void()> wake, std::unique_ptr<Relay>& relay) {
-  if (options.threads > 2 || options.limits.source_per_second == 0 || options.limits.strangers_per_second == 0) {
+  if (options.threads > MAX_WORKERS || options.limits.source_per_second == 0 || options.limits.strangers_per_second == 0) {
     return Status::invalid_argument;
   }
   uint64_t seed = now_ns();
@@ -42,9 +48,9 @@ Status Relay::open(const RelayOptions& options, std::function<void()> wake, std:
 }
 
 Relay::Relay(const RelayOptions& options, std::function<void()> wake, uint64_t seed)
-    : state_(std::move(wake)), stream_forwarder_(state_, seed + 7) {
-  const unsigned threads = options.threads != 0 ? options.threads : sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
-  for (unsigned i = 0; i < threads; i++) workers_.emplace_back(new RelayWorker(state_, options.limits, seed + i));
+    : state_(std::move(wake)), limiters_(options.limits, seed), stream_forwarder_(state_, 0, seed + MAX_WORKERS) {
+  const unsigned threads = options.threads != 0 ? options.threads : std::min(usable_cores(), MAX_WORKERS);
+  for (unsigned i = 0; i < threads; i++) workers_.emplace_back(new RelayWorker(state_, limiters_, i, seed + i));
 }
 
 Relay::~Relay() {
@@ -52,9 +58,9 @@ Relay::~Relay() {
 }
 
 bool Relay::start() {
-  static const char* const NAMES[] = {"ast-relay-in", "ast-relay-out"};
   for (size_t i = 0; i < workers_.size(); i++) {
-    if (!workers_[i]->start(NAMES[i])) return false;
+    const std::string name = "ast-relay-" + std::to_string(i);
+    if (!workers_[i]->start(name.c_str())) return false;
   }
   return true;
 }
@@ -65,14 +71,33 @@ Status Relay::open_listener(const LinkOptions& options, const RelayListener*& li
   if (id >= MAX_LISTENERS) return Status::too_many_links;
   auto opened = std::make_unique<RelayListener>();
   opened->id = id;
-  const Status status = opened->link.open(options, failure.error, failure.what);
+  const Status status = open_ingresses(options, *opened, failure);
   if (status != Status::ok) return status;
   listener = opened.get();
   const TableLock::Writing writing(state_.tables.lock);
-  if (!listener_worker().watch_listener(*opened)) return Status::system_error;
+  if (!watch(*opened)) return Status::system_error;
   if (id == state_.tables.listeners.size()) state_.tables.listeners.emplace_back();
   state_.tables.listeners[id] = std::move(opened);
   return Status::ok;
+}
+
+/** The first socket finds out whether the port is free; the others join it. */
+Status Relay::open_ingresses(const LinkOptions& options, RelayListener& listener, Failure& failure) const {
+  LinkOptions each = options;
+  for (size_t i = 0; i < workers_.size(); i++) {
+    auto ingress = std::make_unique<Ingress>();
+    const Status status = ingress->link.open(each, failure.error, failure.what);
+    if (status != Status::ok) return status;
+    each.port = ingress->link.port();
+    each.shared_port = true;
+    listener.ingresses.push_back(std::move(ingress));
+    if (workers_.size() > 1 && i == 0 && !listener.ingress(0).link.share_port()) return Status::system_error;
+  }
+  return Status::ok;
+}
+
+bool Relay::watch(const RelayListener& listener) {
+  return std::all_of(workers_.begin(), workers_.end(), [&](auto& worker) { return worker->watch_listener(listener); });
 }
 
 Status Relay::close_listener(uint32_t id) {
@@ -102,7 +127,7 @@ Status Relay::open_allocation(const AllocationOptions& options, uint32_t& id, Fa
   if (options.udp_client) {
     allocation->listener = state_.tables.listener(options.client.listener);
     if (allocation->listener == nullptr) return Status::unknown_link;
-    if (allocation->listener->link.fd(options.client.address.is_v6()) < 0) return Status::invalid_argument;
+    if (allocation->listener->ingress(0).link.fd(options.client.address.is_v6()) < 0) return Status::invalid_argument;
     if (state_.tables.by_client.contains(options.client)) return Status::index_in_use;
     allocation->client = options.client.address;
   }
@@ -146,7 +171,7 @@ Status Relay::reserve_place(uint32_t& place) {
 Status Relay::insert(std::unique_ptr<Allocation> allocation, const ClientKey& client) {
   const TableLock::Writing writing(state_.tables.lock);
   RelayTables& tables = state_.tables;
-  if (!allocation_worker().watch_allocation(*allocation)) return Status::system_error;
+  if (!worker_of(allocation->id).watch_allocation(*allocation)) return Status::system_error;
   const uint32_t place = allocation->id % MAX_ALLOCATIONS;
   if (place >= tables.allocations.size()) tables.allocations.resize(place + 1);
   if (allocation->listener != nullptr) tables.by_client[client] = allocation.get();
@@ -231,7 +256,7 @@ Status Relay::set_channel(uint32_t id, uint16_t number, const UdpAddress& peer, 
 Status Relay::reply(uint32_t id, const UdpAddress& to, const uint8_t* data, size_t len) {
   RelayListener* listener = state_.tables.listener(id);
   if (listener == nullptr) return Status::unknown_link;
-  const int fd = listener->link.fd(to.is_v6());
+  const int fd = listener->ingress(0).link.fd(to.is_v6());
   if (fd < 0) return Status::invalid_argument;
   if (sendto(fd, data, len, MSG_DONTWAIT, to.data(), to.len()) < 0) {
     state_.drop(errno == EAGAIN ? RelayDrop::send_buffer_full : RelayDrop::send_refused);

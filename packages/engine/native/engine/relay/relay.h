@@ -16,8 +16,10 @@
 
 namespace asterism {
 
+constexpr unsigned MAX_WORKERS = 8;
+
 struct RelayOptions {
-  /** 1: one thread; 2: one per direction; 0 chooses by the number of cores. */
+  /** Data threads, up to MAX_WORKERS; 0: one per core that this process may use. */
   unsigned threads = 0;
   RequestLimits limits;
 };
@@ -68,8 +70,10 @@ class Relay {
  private:
   Relay(const RelayOptions& options, std::function<void()> wake, uint64_t seed);
   bool start();
-  RelayWorker& listener_worker() { return *workers_.front(); }
-  RelayWorker& allocation_worker() { return *workers_.back(); }
+  Status open_ingresses(const LinkOptions& options, RelayListener& listener, Failure& failure) const;
+  bool watch(const RelayListener& listener);
+  /** The worker of the relayed sockets. */
+  RelayWorker& worker_of(uint32_t allocation) { return *workers_[allocation % workers_.size()]; }
   Status open_relayed(const std::string& ipv4, const std::string& ipv6, uint16_t port, std::unique_ptr<Link>& link,
                       Failure& failure) const;
   Status reserve_place(uint32_t& place);
@@ -78,8 +82,9 @@ class Relay {
   std::shared_ptr<UserQuota> quota_of(uint32_t user, uint64_t bytes_per_second);
 
   RelayState state_;
+  RequestLimiters limiters_;
   Forwarder stream_forwarder_;
-  std::vector<std::unique_ptr<RelayWorker>> workers_;                  // bounded: 2
+  std::vector<std::unique_ptr<RelayWorker>> workers_;                  // bounded: MAX_WORKERS
   std::vector<uint32_t> generations_;                                  // bounded: MAX_ALLOCATIONS
   std::vector<uint32_t> free_places_;                                  // bounded: MAX_ALLOCATIONS
   std::vector<std::shared_ptr<AllocationCounterChunk>> chunks_;        // bounded: MAX_ALLOCATIONS / 64

@@ -41,11 +41,15 @@ uint32_t kernel_drops(const Link& link) {
 
 }  // namespace
 
-RelayWorker::RelayWorker(RelayState& state, const RequestLimits& limits, uint64_t seed)
+RequestLimiters::RequestLimiters(const RequestLimits& limits, uint64_t seed)
+    : sources(limits.source_per_second, limits.source_per_second * BURST_SECONDS, seed),
+      strangers(limits.strangers_per_second, limits.strangers_per_second * BURST_SECONDS, 0) {}
+
+RelayWorker::RelayWorker(RelayState& state, RequestLimiters& limiters, unsigned index, uint64_t seed)
     : state_(state),
-      forwarder_(state, seed),
-      sources_(limits.source_per_second, limits.source_per_second * BURST_SECONDS, seed),
-      strangers_(limits.strangers_per_second, limits.strangers_per_second * BURST_SECONDS, 0),
+      limiters_(limiters),
+      index_(index),
+      forwarder_(state, index, seed),
       memory_(BATCH * BUFFER_BYTES) {
   for (unsigned i = 0; i < BATCH; i++) {
     vectors_[i] = {memory_.data() + i * BUFFER_BYTES, BUFFER_BYTES};
@@ -89,8 +93,9 @@ bool RelayWorker::watch(int fd, uint64_t tag) {
 }
 
 bool RelayWorker::watch_listener(const RelayListener& listener) {
+  if (index_ >= listener.ingresses.size()) return true;
   for (const bool v6 : {false, true}) {
-    const int fd = listener.link.fd(v6);
+    const int fd = listener.ingress(index_).link.fd(v6);
     if (fd >= 0 && !watch(fd, LISTENER | (v6 ? V6 : 0) | listener.id)) return false;
   }
   return true;
@@ -155,9 +160,10 @@ size_t RelayWorker::segment_len(unsigned index) {
   return BUFFER_BYTES;
 }
 
-void RelayWorker::handle_listener(RelayListener& listener, bool v6) {
-  const int got = receive(listener.link.fd(v6));
-  listener.shares.advance(now_, [&] { return kernel_drops(listener.link); });
+void RelayWorker::handle_listener(const RelayListener& listener, bool v6) {
+  Ingress& ingress = listener.ingress(index_);
+  const int got = receive(ingress.link.fd(v6));
+  ingress.shares.advance(now_, [&] { return kernel_drops(ingress.link); });
   for (int i = 0; i < got; i++) {
     const size_t segment = segment_len(static_cast<unsigned>(i));
     if (segment == 0) {
@@ -169,8 +175,8 @@ void RelayWorker::handle_listener(RelayListener& listener, bool v6) {
   forwarder_.flush();
 }
 
-void RelayWorker::handle_client_message(RelayListener& listener, const UdpAddress& from, const uint8_t* data, size_t len,
-                                        size_t segment) {
+void RelayWorker::handle_client_message(const RelayListener& listener, const UdpAddress& from, const uint8_t* data,
+                                        size_t len, size_t segment) {
   const auto found = state_.tables.by_client.find({listener.id, from});
   Allocation* allocation = found == state_.tables.by_client.end() ? nullptr : found->second;
   if (allocation != nullptr) forwarder_.begin_client(*allocation);
@@ -200,8 +206,8 @@ void RelayWorker::handle_client_message(RelayListener& listener, const UdpAddres
 }
 
 void RelayWorker::pass_up(const RelayListener& listener, const UdpAddress& from, bool known, const TurnDatagram& datagram) {
-  if (!sources_.take(from, now_)) return state_.drop(RelayDrop::rate_limited);
-  if (!known && !strangers_.take(UdpAddress(), now_)) return state_.drop(RelayDrop::overloaded);
+  if (!limiters_.sources.take(from, now_)) return state_.drop(RelayDrop::rate_limited);
+  if (!known && !limiters_.strangers.take(UdpAddress(), now_)) return state_.drop(RelayDrop::overloaded);
   const bool classic = datagram.kind == TurnKind::classic_stun;
   if (!state_.mailbox.push_request(listener.id, from, classic, datagram.data, datagram.len)) {
     state_.drop(RelayDrop::queue_full);

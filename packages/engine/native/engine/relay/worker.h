@@ -22,9 +22,17 @@ struct RequestLimits {
   uint32_t strangers_per_second = 5000;
 };
 
+/** Shared by all workers. */
+struct RequestLimiters {
+  RequestLimiters(const RequestLimits& limits, uint64_t seed);
+
+  SourceLimiter sources;
+  SourceLimiter strangers;
+};
+
 class RelayWorker {
  public:
-  RelayWorker(RelayState& state, const RequestLimits& limits, uint64_t seed);
+  RelayWorker(RelayState& state, RequestLimiters& limiters, unsigned index, uint64_t seed);
   ~RelayWorker() { stop(); }
 
   bool start(const char* name);
@@ -49,15 +57,15 @@ class RelayWorker {
   int receive(int fd);
   /** Length of the segments of received message `index`; 0 if it was truncated. */
   size_t segment_len(unsigned index);
-  void handle_listener(RelayListener& listener, bool v6);
-  void handle_client_message(RelayListener& listener, const UdpAddress& from, const uint8_t* data, size_t len, size_t segment);
+  void handle_listener(const RelayListener& listener, bool v6);
+  void handle_client_message(const RelayListener& listener, const UdpAddress& from, const uint8_t* data, size_t len, size_t segment);
   void handle_relayed(Allocation& allocation, bool v6);
   void pass_up(const RelayListener& listener, const UdpAddress& from, bool known, const TurnDatagram& datagram);
 
   RelayState& state_;
+  RequestLimiters& limiters_;
+  const unsigned index_;
   Forwarder forwarder_;
-  SourceLimiter sources_;
-  SourceLimiter strangers_;
   PageBuffer memory_;
   std::array<mmsghdr, BATCH> messages_{};
   std::array<iovec, BATCH> vectors_{};
