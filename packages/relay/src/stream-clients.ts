@@ -35,6 +35,7 @@ export type StreamSocket = Duplex & {
 };
 
 export type StreamRefusal = "too-many-connections" | "output-full" | "out-of-step" | "idle";
+type StreamDrop = StreamRefusal | "data-queue-full" | "frame-too-long" | "frame-cut-short";
 
 interface StreamClient {
   readonly address: StreamClientAddress;
@@ -42,6 +43,8 @@ interface StreamClient {
   readonly reader: TurnStreamReader;
   readonly writer: FrameWriter;
   usefulAt: number;
+  /** As many as have been counted. */
+  tooLongFrames: number;
 }
 
 /** Largest frame of a client: more than any datagram that a path carries in one piece. */
@@ -59,7 +62,7 @@ export class StreamClients {
   readonly #options: StreamClientsOptions;
   readonly #clients = new Map<number, StreamClient>(); // bounded: maxConnections
   readonly #perSource = new Map<string, number>(); // bounded: maxConnections
-  readonly #drops: Partial<Record<StreamRefusal | "data-queue-full", number>> = {};
+  readonly #drops: Partial<Record<StreamDrop, number>> = {};
   readonly #sweep: NodeJS.Timeout;
   #nextId = 1;
 
@@ -73,7 +76,7 @@ export class StreamClients {
     return this.#clients.size;
   }
 
-  get drops(): Readonly<Partial<Record<string, number>>> {
+  get drops(): Readonly<Partial<Record<StreamDrop, number>>> {
     return this.#drops;
   }
 
@@ -96,7 +99,7 @@ export class StreamClients {
     this.#nextId += 1;
     const reader = new TurnStreamReader({ maxFrameBytes: MAX_FRAME_BYTES });
     const writer = socket.encrypted === true ? new RecordWriter(socket) : new PlainWriter(socket);
-    const client: StreamClient = { address, socket, reader, writer, usefulAt: performance.now() };
+    const client: StreamClient = { address, socket, reader, writer, usefulAt: performance.now(), tooLongFrames: 0 };
     this.#clients.set(address.streamId, client);
     this.#perSource.set(remote.address, ofSource + 1);
     socket.setNoDelay(true);
@@ -136,10 +139,14 @@ export class StreamClients {
       this.#options.onRequest(client.address, frame.bytes);
     }
     run.flush();
+    const tooLong = client.reader.drops["stream-frame-too-long"] ?? 0;
+    this.#count("frame-too-long", tooLong - client.tooLongFrames);
+    client.tooLongFrames = tooLong;
     if (client.reader.isOutOfStep) this.#cutOff(client, "out-of-step");
   }
 
-  #forget({ address }: StreamClient): void {
+  #forget({ address, reader }: StreamClient): void {
+    if (reader.pendingBytes > 0) this.#count("frame-cut-short");
     this.#clients.delete(address.streamId);
     const left = (this.#perSource.get(address.remote.address) ?? 1) - 1;
     if (left > 0) this.#perSource.set(address.remote.address, left);
@@ -160,8 +167,8 @@ export class StreamClients {
     client.socket.destroy();
   }
 
-  #count(reason: StreamRefusal | "data-queue-full"): void {
-    this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
+  #count(reason: StreamDrop, by = 1): void {
+    if (by > 0) this.#drops[reason] = (this.#drops[reason] ?? 0) + by;
   }
 }
 

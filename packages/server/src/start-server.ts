@@ -27,6 +27,7 @@ import {
   urlHost,
 } from "./listen.ts";
 import { addNetworkGauges } from "./metrics/network-gauges.ts";
+import { addRelayMetrics } from "./metrics/relay-metrics.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { ensureDefaults } from "./operations/networks.ts";
 import { type OwnRelay, parseRelayListen, startOwnRelay } from "./relays/own-relay.ts";
@@ -139,6 +140,7 @@ async function startOnDatabase(startUp: StartUp, ownRelay: OwnRelay | null): Pro
   await ensureDefaults(context, DEFAULT_IPV4_RANGE);
   const hub = new StreamHub(context);
   addNetworkGauges(context, hub);
+  if (ownRelay !== null) addRelayMetrics(context.metrics.registry, () => ownRelay.status());
   const app = createPublicApp(context, hub, certificate, options.joinLimits);
   const turn = ownRelay === null ? null : separateTurnConnections(app.server, (socket) => ownRelay.acceptTls(socket));
   const upgrades = acceptControlStreams(app.server, context, hub, {

@@ -6,7 +6,7 @@ import { type JoinResponse, MAX_RELAYS } from "@asterism/core/control";
 import { encodeStun, parseStun, STUN_METHOD_BINDING } from "@asterism/core/stun";
 import type { WallTime } from "@asterism/core/time";
 import { checkTurnUsername } from "@asterism/core/turn";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { runAdmin } from "./run-admin.ts";
 import { createMachine, joinWith, type Machine, rejection, startTestServer, type TestServer } from "./test-server.ts";
 import { TestStream } from "./test-stream.ts";
@@ -20,6 +20,7 @@ beforeAll(async () => {
   test = await startTestServer({
     wallNow: () => now,
     relay: "127.0.0.1:0",
+    metrics: "127.0.0.1:0",
     joinLimits: { burst: 10_000, perSecond: 1 },
     resolveHost: (host) => {
       const addresses = names.get(host);
@@ -225,10 +226,23 @@ describe("the server's port", () => {
     turn.write(encodeStun({ class: "request", method: STUN_METHOD_BINDING, transactionId, attributes: [] }));
     const answer = parseStun(await firstChunk(turn));
     expect(answer).toMatchObject({ ok: true, message: { class: "success", method: STUN_METHOD_BINDING } });
-    turn.destroy();
+    const metrics = await readMetrics();
+    expect(metrics).toMatch(/^asterism_relay_connections 1$/m);
+    expect(metrics).toMatch(/^asterism_relay_requests_total 1$/m);
+    expect(metrics).toMatch(/^asterism_relay_allocations 0$/m);
+    // The beginning of a message, and the end of the connection.
+    turn.end(Buffer.from([0, 1, 0, 0]));
+    await vi.waitFor(async () => {
+      expect(await readMetrics()).toMatch(/^asterism_relay_drops_total\{kind="stream",reason="frame-cut-short"\} 1$/m);
+    });
     const http = await open(["http/1.1"]);
     http.write("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     expect((await firstChunk(http)).toString()).toContain("200 OK");
     http.destroy();
   });
+
+  async function readMetrics(): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${test.server.metricsPort}/metrics`);
+    return await response.text();
+  }
 });
