@@ -54,6 +54,7 @@ export function exampleGathering(more: Partial<GatheringSnapshot> = {}): Gatheri
     candidates: [{ kind: "host", address: { address: "192.168.1.2", port: 41_641 }, linkId: 1, priority: 1 }],
     nats: [exampleNat()],
     reflexive: [],
+    portMappings: [],
     relays: [exampleRelay()],
     isExamining: false,
     servers: [{ address: "198.51.100.1", port: 3478 }],

@@ -48,6 +48,8 @@ function natAdvice(facts: Facts): Advice {
   if (mapping !== undefined) {
     return { case: "port-mapped", text: `The router maps ${mapping} to this machine: peers reach it directly.` };
   }
+  const isBehindNat = facts.portMapping?.problem?.case === "behind-nat";
+  if (isBehindNat && (nat.type === "port-restricted cone" || nat.type === "symmetric")) return doubleNat(nat, ipv6);
   switch (nat.type) {
     case "none":
       return publicAddress(nat);
@@ -96,6 +98,16 @@ function symmetric({ localAddresses }: LinkCheck, ipv6: LinkCheck | undefined): 
   return {
     case: "symmetric",
     text: `The NAT is symmetric: peers behind port-restricted or symmetric NATs are reached through a relay only. To change that, ${help}, or get IPv6.`,
+  };
+}
+
+/** A mapping in this router would not help. */
+function doubleNat({ type }: LinkCheck, ipv6: LinkCheck | undefined): Advice {
+  const others = type === "symmetric" ? "port-restricted or symmetric" : "symmetric";
+  const help = ipv6 === undefined ? "a public address or IPv6 from the provider" : "a public address from the provider";
+  return {
+    case: "double-nat",
+    text: `The router is itself behind a NAT, probably the provider's, so a port mapping in it leads nowhere: peers behind ${others} NATs are reached through a relay only. What would change that is ${help}.`,
   };
 }
 

@@ -15,6 +15,7 @@ function report(gathering: Partial<GatheringSnapshot>, connected = true): Networ
     gathering: exampleGathering(gathering),
     linkTo: (address) => (address.includes(":") ? null : "eth0"),
     at: Date.UTC(2026, 0, 1) as WallTime,
+    now: 5_000 as Instant,
   });
   expect(parse(made)).toEqual({ ok: true, value: made });
   return made;
@@ -46,6 +47,7 @@ describe("the report", () => {
         },
       ],
       portMappings: [],
+      portMapping: null,
       stunServers: [
         { address: "198.51.100.1:3478", link: "eth0", answered: true, rttMs: 20.123, mapped: "203.0.113.7:41641" },
       ],
@@ -106,6 +108,21 @@ describe("the report", () => {
     });
   });
 
+  it("says what the router answers to the wish for a port mapping", () => {
+    const external = { address: "203.0.113.7", port: 41_641 };
+    const mapping = { linkId: 1, protocol: "pcp", external, expiresAt: 65_000 as Instant, problem: null } as const;
+    expect(report({ portMappings: [mapping] }).portMapping).toEqual({
+      protocol: "pcp",
+      external: "203.0.113.7:41641",
+      expiresAt: "2026-01-01T00:01:00.000Z",
+      problem: null,
+    });
+    const problem = { code: "refused", text: "it refuses" } as const;
+    const refusal = { linkId: 1, protocol: null, external: null, expiresAt: null, problem };
+    expect(report({ portMappings: [refusal] }).portMapping?.problem).toEqual({ case: "refused", text: "it refuses" });
+    expect(report({ portMappings: [refusal, mapping] }).portMapping?.protocol).toBe("pcp");
+  });
+
   it("tells UDP and the IP versions apart", () => {
     const ipv6 = exampleNat({ family: 6, type: "none", samples: [] });
     expect(report({ nats: [blocked, ipv6] })).toMatchObject({ udp: true, ipv4: false, ipv6: true });
@@ -124,6 +141,13 @@ describe("the advice", () => {
     priority: 1,
   } as const;
   const ipv6 = exampleNat({ family: 6, type: "none" });
+  const behindNat = {
+    linkId: 1,
+    protocol: "pcp",
+    external: { address: "100.64.0.7", port: 7 },
+    expiresAt: 1 as Instant,
+    problem: { code: "behind-nat", text: "" },
+  } as const;
 
   it.each<[string, Partial<GatheringSnapshot>, string]>([
     ["no-servers", { nats: [], servers: [], relays: [] }, "asterism admin relay add"],
@@ -135,6 +159,9 @@ describe("the advice", () => {
     ["easy-nat", { nats: [exampleNat({ type: "restricted cone" })] }, "nobody's way"],
     ["port-restricted", {}, "symmetric"],
     ["symmetric", { nats: [symmetric] }, "forward UDP port 41641"],
+    ["double-nat", { nats: [symmetric], portMappings: [behindNat] }, "provider"],
+    ["double-nat", { portMappings: [behindNat] }, "behind symmetric NATs"],
+    ["easy-nat", { nats: [exampleNat({ type: "full cone" })], portMappings: [behindNat] }, "nobody's way"],
     ["symmetric-with-ipv6", { nats: [symmetric, ipv6] }, "IPv6 works"],
     ["public-firewalled", { nats: [blocked, ipv6] }, "firewall"],
     ["uncertain", { nats: [exampleNat({ type: "unknown", filtering: "unknown" })] }, "RFC 5780"],

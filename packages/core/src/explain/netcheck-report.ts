@@ -2,8 +2,9 @@ import type { GatheringSnapshot, RelaySnapshot } from "../gathering/index.ts";
 import type { LinkCheck, NetworkCheck, RelayCheck, StunServerCheck } from "../local-api/index.ts";
 import type { NatReport } from "../nat/index.ts";
 import { formatUdpAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
-import type { WallTime } from "../time.ts";
+import type { Instant, WallTime } from "../time.ts";
 import { netcheckAdvice } from "./netcheck-advice.ts";
+import { portMappingCheck } from "./port-mapping-check.ts";
 
 export interface NetcheckFacts {
   readonly network: string;
@@ -13,6 +14,8 @@ export interface NetcheckFacts {
   /** Interface that leads to an address, null without a route. */
   readonly linkTo: (address: string) => string | null;
   readonly at: WallTime;
+  /** The same moment on the clock of the machines. */
+  readonly now: Instant;
 }
 
 /** What a round of discovery has found out, and one sentence about it. */
@@ -27,6 +30,7 @@ export function netcheckReport(facts: NetcheckFacts): NetworkCheck {
     ipv6: anyOf(gathering.nats.filter(({ family }) => family === 6).map(({ udp }) => udp)),
     links: gathering.nats.map((nat) => linkCheck(nat, facts)),
     portMappings: portMappings(gathering),
+    portMapping: portMappingCheck(facts),
     stunServers: stunServerChecks(facts),
     relays: relayChecks(gathering),
   };

@@ -313,6 +313,46 @@ describe("another network", () => {
   });
 });
 
+describe("port mappings", () => {
+  const external = { address: "203.0.113.7", port: 5_000 };
+  const mapping = { linkId: 1, protocol: "pcp", external, expiresAt: addMs(START, 7_200_000), problem: null } as const;
+
+  it("are offered, and rank above what STUN tells, even at the same address", () => {
+    const bench = new Bench();
+    bench.start([]);
+    bench.act((gatherer, now) => gatherer.handlePortMapping(mapping, now));
+    expect(bench.candidates("port-mapped")).toMatchObject([{ address: external, linkId: 1 }]);
+    const [mapped] = bench.candidates("port-mapped");
+    const [reflexive] = bench.candidates("server-reflexive");
+    expect(mapped?.priority).toBeGreaterThan(reflexive?.priority ?? 0);
+    bench.act((gatherer, now) => gatherer.handlePortMapping({ ...mapping, external: MAPPED }, now));
+    expect(bench.candidates("port-mapped")).toMatchObject([{ address: MAPPED }]);
+    expect(bench.candidates("server-reflexive")).toEqual([]);
+  });
+
+  it("with a problem are reported, not offered", () => {
+    const bench = new Bench();
+    bench.start([]);
+    const problem = { code: "behind-nat", text: "" } as const;
+    const doubtful = { ...mapping, external: { address: "100.64.0.9", port: 5_000 }, problem };
+    bench.act((gatherer, now) => gatherer.handlePortMapping(doubtful, now));
+    expect(bench.candidates("port-mapped")).toEqual([]);
+    expect(bench.gatherer.snapshot().portMappings).toEqual([doubtful]);
+  });
+
+  it("go with their link, and when the router takes them back", () => {
+    const bench = new Bench();
+    bench.start([]);
+    bench.act((gatherer, now) => gatherer.handlePortMapping(mapping, now));
+    bench.act((gatherer, now) => gatherer.handlePortMapping({ ...mapping, external: null, expiresAt: null }, now));
+    expect(bench.candidates("port-mapped")).toEqual([]);
+    bench.act((gatherer, now) => gatherer.handlePortMapping(mapping, now));
+    bench.act((gatherer, now) => gatherer.handleHostCandidates([host("192.168.1.2", 2)], now));
+    expect(bench.candidates("port-mapped")).toEqual([]);
+    expect(bench.gatherer.snapshot().portMappings).toEqual([]);
+  });
+});
+
 describe("hostile input", () => {
   it("any message from anywhere changes no candidate and does not throw", () => {
     const bench = new Bench();

@@ -1,6 +1,7 @@
 /**
- * Finds out at which addresses this host can be reached: its own, those that STUN servers see (server-reflexive), and
- * those that relays receive at for us (relayed). One for each overlay device, for all its links and peers.
+ * Finds out at which addresses this host can be reached: its own, those that STUN servers see (server-reflexive), those
+ * that its router maps (which the shell brings), and those that relays receive at for us (relayed). One for each overlay
+ * device, for all its links and peers.
  *
  * Life story: when links or servers become known, and when the network changes, the NATs are examined once. After that
  * nothing is sent until somebody talks without a direct path (`handleNeed`, repeated while it lasts): then the servers
@@ -22,6 +23,7 @@ import {
   linkPreferenceOf,
   offeredCandidates,
 } from "../paths/index.ts";
+import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
@@ -64,6 +66,7 @@ export class Gatherer {
   #links: ReadonlyMap<LinkId, Link> = new Map(); // bounded: links of this host
   #relays: readonly Relay[] = []; // bounded: by the control message
   #stunServers: readonly UdpAddress[] = []; // bounded: likewise
+  readonly #portMappings = new Map<LinkId, LinkPortMapping>(); // bounded: links of this host
   #candidates: readonly LocalCandidate[] = [];
   /** Summary of the NATs as of the last `nats` event. */
   #announcedNats = "[]";
@@ -93,8 +96,8 @@ export class Gatherer {
   }
 
   /**
-   * What the host knows by itself: addresses of its interfaces, port mappings, and what the server has seen; replaces
-   * the former ones. Links without any are gone.
+   * What the host knows by itself: addresses of its interfaces, and what the server has seen; replaces the former ones.
+   * Links without any are gone.
    */
   handleHostCandidates(given: readonly LocalCandidate[], now: Instant): void {
     const before = this.#links;
@@ -106,7 +109,9 @@ export class Gatherer {
       if (JSON.stringify(before.get(linkId)?.hosts) === JSON.stringify(link?.hosts)) continue;
       isChanged = true;
       this.#facts.forgetLink(linkId);
-      if (link === undefined) this.#clients.removeLink(linkId, now);
+      if (link !== undefined) continue;
+      this.#clients.removeLink(linkId, now);
+      this.#portMappings.delete(linkId);
     }
     if (isChanged) {
       this.#discover(now);
@@ -127,6 +132,12 @@ export class Gatherer {
     for (const relay of relays) this.#clients.setCredentials(relay, now);
     if (this.#servers().map(formatUdpAddress).join() !== before) this.#discover(now);
     if (this.#isNeeded(now)) this.#useRelay(now);
+    this.#settle(now);
+  }
+
+  /** What the router in front of a link has mapped; replaces what was known. */
+  handlePortMapping(mapping: LinkPortMapping, now: Instant): void {
+    this.#portMappings.set(mapping.linkId, mapping);
     this.#settle(now);
   }
 
@@ -232,6 +243,7 @@ export class Gatherer {
       candidates: this.#candidates,
       nats: this.#discovery.snapshot(),
       reflexive: this.#facts.all,
+      portMappings: [...this.#portMappings.values()],
       relays: this.#relays.map((relay) => ({
         id: relay.id,
         name: relay.name,
@@ -359,11 +371,26 @@ export class Gatherer {
   }
 
   #publish(): void {
-    const gathered = [...this.#given, ...this.#reflexiveCandidates(), ...this.#relayedCandidates()];
+    const gathered = [
+      ...this.#given,
+      ...this.#mappedCandidates(),
+      ...this.#reflexiveCandidates(),
+      ...this.#relayedCandidates(),
+    ];
     const candidates = offeredCandidates(gathered, this.#overlayRanges);
     if (JSON.stringify(candidates) === JSON.stringify(this.#candidates)) return;
     this.#candidates = candidates;
     this.#events.push({ kind: "candidates", candidates });
+  }
+
+  /** A mapping with a problem leads nowhere. */
+  #mappedCandidates(): LocalCandidate[] {
+    return [...this.#portMappings.values()].flatMap(({ linkId, external, problem }) => {
+      const link = this.#links.get(linkId);
+      if (link === undefined || external === null || problem !== null) return [];
+      const priority = candidatePriority("port-mapped", link.preference);
+      return [{ kind: "port-mapped", address: external, linkId, priority }];
+    });
   }
 
   #reflexiveCandidates(): LocalCandidate[] {

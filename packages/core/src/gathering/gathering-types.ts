@@ -1,6 +1,7 @@
 import type { NatReport } from "../nat/index.ts";
 import type { LinkId, UdpAddress } from "../net/index.ts";
 import type { ChannelPlace, LocalCandidate } from "../paths/index.ts";
+import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { Instant } from "../time.ts";
 import type { TurnClientSnapshot } from "../turn/index.ts";
 
@@ -58,6 +59,8 @@ export interface GatheringSnapshot {
   /** One for each link and IP version. */
   readonly nats: readonly NatReport[];
   readonly reflexive: readonly ReflexiveFact[];
+  /** One for each link that a router was asked for. */
+  readonly portMappings: readonly LinkPortMapping[];
   readonly relays: readonly RelaySnapshot[];
   /** The NATs are being examined at the moment: `nats` may say more in a second. */
   readonly isExamining: boolean;

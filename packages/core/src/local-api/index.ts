@@ -12,6 +12,7 @@ export {
   LinkCheck,
   NetcheckAnswer,
   NetworkCheck,
+  PortMappingCheck,
   RelayCheck,
   StunServerCheck,
 } from "./netcheck.ts";

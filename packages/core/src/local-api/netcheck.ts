@@ -60,6 +60,23 @@ export const RelayCheck = Type.Object({
 });
 export type RelayCheck = Static<typeof RelayCheck>;
 
+/** What the router in front of a link says to the wish for a port mapping. */
+export const PortMappingCheck = Type.Object({
+  /** By which it answered, null if it did not. */
+  protocol: nullable(Type.Enum(["pcp", "nat-pmp", "upnp"] as const)),
+  /** Where packets to this machine's port are to be sent to, as the router says. */
+  external: nullable(Endpoint),
+  expiresAt: nullable(Type.String()),
+  /** Why the mapping is missing or of no use. */
+  problem: nullable(
+    Type.Object({
+      case: Type.Enum(["no-answer", "refused", "behind-nat", "not-connected"] as const),
+      text: Type.String(),
+    }),
+  ),
+});
+export type PortMappingCheck = Static<typeof PortMappingCheck>;
+
 /** Which case of the table in docs/local-api.md it is, and what to do about it. */
 export const Advice = Type.Object({ case: Type.String(), text: Type.String() });
 export type Advice = Static<typeof Advice>;
@@ -76,6 +93,8 @@ export const NetworkCheck = Type.Object({
   links: Type.Array(LinkCheck),
   /** Public addresses that a router maps to this machine, by PCP, NAT-PMP or UPnP. */
   portMappings: Type.Array(Endpoint),
+  /** Null if no router was asked: this machine has a public address, or the agent was told not to. */
+  portMapping: nullable(PortMappingCheck),
   stunServers: Type.Array(StunServerCheck),
   relays: Type.Array(RelayCheck),
   advice: Advice,

@@ -24,6 +24,7 @@ import {
   type PeerPathsEvent,
   type RemoteCandidate,
 } from "../paths/index.ts";
+import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
 import { type ClockReading, earliest, type Instant, type WallTime } from "../time.ts";
@@ -216,6 +217,12 @@ export class Mesh {
   /** What the host knows of its own addresses; replaces what it knew before. See `Gatherer.handleHostCandidates`. */
   handleHostCandidates(candidates: readonly LocalCandidate[], time: ClockReading): void {
     this.#gatherer.handleHostCandidates(candidates, time.now);
+    this.#gathering.drain(time);
+  }
+
+  /** What the router in front of a link has mapped; replaces what was known. */
+  handlePortMapping(mapping: LinkPortMapping, time: ClockReading): void {
+    this.#gatherer.handlePortMapping(mapping, time.now);
     this.#gathering.drain(time);
   }
 
