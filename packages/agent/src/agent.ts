@@ -38,6 +38,8 @@ export interface AgentOptions {
   readonly logger: Logger;
   /** Ciphers of transport data to announce beyond ChaCha20-Poly1305. */
   readonly aeads: readonly Aead[];
+  /** Whether routers are asked to map the UDP ports of the links. */
+  readonly mapPorts: boolean;
 }
 
 /** The daemon: the networks of this machine, and the local API over them. */
@@ -166,6 +168,7 @@ export class Agent {
       machine: this.#identity.machine,
       crypto: nodeCrypto,
       aeads: this.#options.aeads,
+      mapPorts: this.#options.mapPorts,
       logger: this.#options.logger.child({ network: membership.network.name }),
       host: { ownInterfaces: () => this.#ownInterfaces(), overlayRanges: () => this.#overlayRanges() },
     });

@@ -9,6 +9,8 @@ export interface StartAgentOptions {
   readonly socketPath: string;
   /** `auto`: AES-256-GCM with peers that have AES instructions as well, where this machine has them. */
   readonly cipher: Cipher;
+  /** Whether routers are asked to map the UDP ports of the links (PCP, NAT-PMP, UPnP). */
+  readonly portMapping: boolean;
 }
 
 type Cipher = "auto" | "chacha20-poly1305";
@@ -26,8 +28,8 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const aeads: Aead[] = options.cipher === "auto" && hasAesInstructions() ? ["aes-256-gcm"] : [];
-  const { stateDir, socketPath } = options;
-  const agent = await Agent.start({ stateDir, socketPath, logger, aeads });
+  const { stateDir, socketPath, portMapping: mapPorts } = options;
+  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts });
   // A daemon that is killed later would not write it.
   flushCompileCache();
   logger.info({ state: stateDir, socket: socketPath, aeads }, "agent is ready");

@@ -40,6 +40,7 @@ async function checkNetwork(network: OverlayNetwork, shell: MeshShell, signal: A
     gathering: shell.mesh.gathering(),
     linkTo: (address) => routes.interfaceFor(address) ?? null,
     at: wallNow(),
+    now: monotonicNow(),
   });
 }
 

@@ -8,6 +8,9 @@ import type { Aead, Mesh } from "@asterism/core/mesh";
 import { candidatePriority } from "@asterism/core/paths";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
+import { findGatewayPlace } from "../port-mapping/gateway-place.ts";
+import { PortMapping } from "../port-mapping/port-mapping.ts";
+import { portMappingNonce } from "../port-mapping/port-mapping-nonce.ts";
 import type { Membership, MembershipStore } from "../state/membership.ts";
 import { type LearntFacts, MembershipRecord } from "../state/membership-record.ts";
 import { ControlSession } from "./control-session.ts";
@@ -29,6 +32,8 @@ export interface OverlayNetworkOptions {
   readonly logger: Logger;
   /** Ciphers of transport data to announce beyond ChaCha20-Poly1305. */
   readonly aeads: readonly Aead[];
+  /** Whether routers are asked to map the links' ports. */
+  readonly mapPorts: boolean;
   /** Facts about this agent's other networks. */
   readonly host: OverlayHost;
 }
@@ -46,6 +51,7 @@ export class OverlayNetwork {
   readonly #record: MembershipRecord;
   #running: RunningOverlay | undefined;
   #control: ControlSession | undefined;
+  #portMapping: PortMapping | undefined;
   #observedAddress: string | null = null;
   #state: NetworkState = "down";
   #problem: string | null = null;
@@ -136,6 +142,7 @@ export class OverlayNetwork {
   handleNetworkChange(): void {
     if (this.#running === undefined) return;
     this.#offerCandidates(this.#running);
+    this.#portMapping?.handleNetworkChange();
     // A link that went down and came up again leaves the addresses as they were, and every path in doubt.
     this.#running.shell.run((mesh, time) => mesh.handleResume(time));
     this.#control?.reconnectNow();
@@ -158,6 +165,7 @@ export class OverlayNetwork {
       this.#toReconnect = new Set(this.#record.loadConnected());
       this.#reconnect(running);
       this.#control = this.#startControl();
+      if (this.#options.mapPorts) this.#portMapping = this.#startPortMapping(running);
       this.#state = "running";
     } catch (error) {
       this.#state = "failed";
@@ -191,12 +199,15 @@ export class OverlayNetwork {
     this.#control?.stop();
     this.#control = undefined;
     const running = this.#running;
+    const unmapped = this.#portMapping?.close();
+    this.#portMapping = undefined;
     if (running !== undefined) {
       this.#record.saveNow();
       this.#record.saveConnected(running.shell.connectedPeers());
       this.#running = undefined;
       await running.close();
     }
+    await unmapped;
     this.#record.cancelSave();
     this.#online.clear();
     this.#state = "down";
@@ -263,6 +274,17 @@ export class OverlayNetwork {
     });
     session.start();
     return session;
+  }
+
+  #startPortMapping({ link, shell }: RunningOverlay): PortMapping {
+    const { host, logger, machine } = this.#options;
+    return new PortMapping({
+      link,
+      nonce: portMappingNonce(machine, this.membership.network.id),
+      logger,
+      findPlace: () => findGatewayPlace(host.ownInterfaces()),
+      onChange: (mapping) => shell.run((mesh, time) => mesh.handlePortMapping(mapping, time)),
+    });
   }
 
   #handleAuthenticated(observedAddress: string, serverTimeOffsetMs: number): void {

@@ -29,6 +29,15 @@ describe("RouteTable", () => {
     expect(table.interfaceFor(address)).toBe(interfaceName);
   });
 
+  test("the default gateway is that of the best default route, not that of an overlay", () => {
+    const worse = "wlan0\t00000000\t0102A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0";
+    const overlay = "ast0\t00000000\t01004064\t0003\t0\t0\t1\t00000000\t0\t0\t0";
+    const many = RouteTable.parse([...IPV4, worse, overlay], []);
+    expect(many.defaultGateway(new Set(["ast0"]))).toMatchObject({ gateway: "192.168.0.1", interfaceName: "eth0" });
+    expect(many.defaultGateway(new Set(["ast0", "eth0"]))).toMatchObject({ gateway: "192.168.2.1" });
+    expect(RouteTable.parse([IPV4[0] ?? "", IPV4[2] ?? ""], []).defaultGateway(new Set())).toBeUndefined();
+  });
+
   test("nothing leads anywhere in an empty table, nor to what is no address", () => {
     expect(RouteTable.parse([], []).interfaceFor("203.0.113.5")).toBeUndefined();
     expect(table.interfaceFor("example")).toBeUndefined();

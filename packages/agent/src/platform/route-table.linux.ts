@@ -1,11 +1,18 @@
 import { readFileSync } from "node:fs";
-import { ipAddressFromBigInt, ipAddressToBigInt, parseIpAddress } from "@asterism/core/addresses";
+import { formatIpAddress, ipAddressFromBigInt, ipAddressToBigInt, parseIpAddress } from "@asterism/core/addresses";
 
 interface Route {
   readonly interfaceName: string;
   readonly first: bigint;
   readonly prefixBits: number;
   readonly metric: number;
+  /** Next router; null for a network that is connected, and for IPv6, where nobody asks. */
+  readonly gateway: string | null;
+}
+
+export interface DefaultGateway {
+  readonly gateway: string;
+  readonly interfaceName: string;
 }
 
 /**
@@ -44,6 +51,17 @@ export class RouteTable {
     }
     return best?.interfaceName;
   }
+
+  /** The router of the best default route of IPv4 that does not leave by an interface in `exclude`. */
+  defaultGateway(exclude: ReadonlySet<string>): DefaultGateway | undefined {
+    let best: (Route & DefaultGateway) | undefined;
+    for (const route of this.#ipv4) {
+      const { gateway, prefixBits, interfaceName } = route;
+      if (prefixBits !== 0 || gateway === null || exclude.has(interfaceName)) continue;
+      if (best === undefined || isBetter(route, best)) best = { ...route, gateway };
+    }
+    return best;
+  }
 }
 
 function isBetter(a: Route, b: Route): boolean {
@@ -60,10 +78,12 @@ function readLines(path: string): string[] {
 
 /** `eth0 0000A8C0 00000000 0001 0 0 100 00FFFFFF …`: numbers in hexadecimal, addresses in host (little-endian) order. */
 function parseIpv4Route(line: string): Route[] {
-  const [interfaceName, destination, , , , , metric, mask] = line.split(/\s+/);
-  if (interfaceName === undefined || destination?.length !== 8 || mask?.length !== 8) return [];
+  const [interfaceName, destination, router, , , , metric, mask] = line.split(/\s+/);
+  if (interfaceName === undefined || destination?.length !== 8 || router?.length !== 8 || mask?.length !== 8) return [];
   const ones = BigInt(`0x${mask}`).toString(2).replaceAll("0", "").length;
-  return [{ interfaceName, first: littleEndian(destination), prefixBits: ones, metric: Number(metric) }];
+  const first = littleEndian(destination);
+  const gateway = router === "00000000" ? null : formatIpAddress(ipAddressFromBigInt(littleEndian(router), 4));
+  return [{ interfaceName, first, prefixBits: ones, metric: Number(metric), gateway }];
 }
 
 function littleEndian(hex: string): bigint {
@@ -82,6 +102,7 @@ function parseIpv6Route(line: string): Route[] {
       first: BigInt(`0x${destination}`),
       prefixBits: Number.parseInt(prefixBits ?? "0", 16),
       metric: Number.parseInt(metric ?? "0", 16),
+      gateway: null,
     },
   ];
 }

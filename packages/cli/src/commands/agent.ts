@@ -6,6 +6,7 @@ interface AgentCommandOptions {
   readonly state: string;
   readonly socket: string;
   readonly cipher: "auto" | "chacha20-poly1305";
+  readonly portMapping: boolean;
 }
 
 export function createAgentCommand(): Command {
@@ -28,6 +29,11 @@ export function createAgentCommand(): Command {
         .choices(["auto", "chacha20-poly1305"])
         .default("auto"),
     )
+    .addOption(
+      new Option("--no-port-mapping", "do not ask the router to map UDP ports (PCP, NAT-PMP, UPnP)").env(
+        "ASTERISM_NO_PORT_MAPPING",
+      ),
+    )
     .addOption(new Option("--json", "accepted for symmetry; logs are JSON anyway").hideHelp())
     .action(async (options: AgentCommandOptions) => {
       const { startAgent } = await import("@asterism/agent");
@@ -35,6 +41,7 @@ export function createAgentCommand(): Command {
         stateDir: options.state,
         socketPath: options.socket,
         cipher: options.cipher,
+        portMapping: options.portMapping,
       });
       printLine("ready");
       await agent.stopped;

@@ -25,7 +25,7 @@ function formatNetwork(check: NetworkCheck): string {
     ["IPv4", yesOrNo(check.ipv4)],
     ["IPv6", yesOrNo(check.ipv6)],
     ...check.links.flatMap(linkRows),
-    ["port mapping", check.portMappings.length === 0 ? "none" : check.portMappings.join(", ")],
+    ["port mapping", formatPortMapping(check)],
     ["server", `${check.server.url} (${check.server.connected ? "connected" : "not connected"})`],
     ...labelled("STUN servers", formatTable(check.stunServers.map(stunServerCells))),
     ...labelled("relays", formatTable(check.relays.map(relayCells))),
@@ -53,6 +53,15 @@ function relayCells({ name, addresses, preferred, rttMs, state, problem }: Relay
   const use = [preferred ? "preferred" : "", state === "in-use" ? "in use" : ""].filter(Boolean).join(", ");
   return [name, addresses.join(" "), formatMs(rttMs), problem ?? use];
 }
+
+function formatPortMapping({ portMappings, portMapping }: NetworkCheck): string {
+  const problem = portMapping?.problem ?? null;
+  if (portMappings.length === 0) return problem === null ? "none" : `none: ${problem.text}`;
+  const protocol = portMapping?.protocol ?? null;
+  return portMappings.join(", ") + (protocol === null ? "" : ` by ${PROTOCOLS[protocol]}`);
+}
+
+const PROTOCOLS = { pcp: "PCP", "nat-pmp": "NAT-PMP", upnp: "UPnP" };
 
 /** The label stands beside the first of the lines. */
 function labelled(label: string, lines: string): string[][] {
