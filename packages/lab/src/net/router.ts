@@ -4,6 +4,7 @@ import { Host } from "./host.ts";
 import { LabError } from "./lab-error.ts";
 import { Lan, type LanOptions } from "./lan.ts";
 import { type NatKind, natRuleset } from "./nat.ts";
+import { PortMappingDaemon, type PortMappingOptions } from "./port-mapping-daemon.ts";
 import type { LabScope } from "./scope.ts";
 import type { Segment } from "./segment.ts";
 
@@ -13,6 +14,8 @@ export interface RouterOptions {
   /** Whether machines inside reach each other by their outside addresses; default false. */
   readonly hairpin?: boolean;
   readonly firewall?: FirewallKind;
+  /** Maps ports for the LAN; give the uplink an address for it, see `PortMappingDaemon`. Default none. */
+  readonly portMapping?: PortMappingOptions;
   readonly uplink?: AttachOptions;
   readonly lan?: Pick<LanOptions, "ipv4Prefix">;
   /** Whether the LAN gets IPv6 addresses; default true where upstream has IPv6. */
@@ -24,10 +27,12 @@ export class Router {
   /** The router itself as a machine. */
   readonly machine: Host;
   readonly lan: Lan;
+  readonly portMapping: PortMappingDaemon | undefined;
 
-  private constructor(machine: Host, lan: Lan) {
+  private constructor(machine: Host, lan: Lan, portMapping: PortMappingDaemon | undefined) {
     this.machine = machine;
     this.lan = lan;
+    this.portMapping = portMapping;
   }
 
   static async create(scope: LabScope, name: string, upstream: Segment, options: RouterOptions = {}): Promise<Router> {
@@ -42,7 +47,8 @@ export class Router {
     const place = { uplink: interfaceName, address: address ?? "", hairpin: options.hairpin ?? false };
     const rules = natRuleset(nat, place) + firewallRuleset(options.firewall ?? "open", interfaceName);
     if (rules !== "") await machine.nft(rules);
-    return new Router(machine, lan);
+    const { portMapping } = options;
+    return new Router(machine, lan, portMapping && (await PortMappingDaemon.start(machine, "lan0", portMapping)));
   }
 
   /** Adds a machine to the LAN. */

@@ -1,0 +1,105 @@
+import { createParser } from "@asterism/core/control";
+import { unwrap } from "@asterism/core/errors";
+import { NetcheckAnswer, type NetworkCheck } from "@asterism/core/local-api";
+import { describe, expect, test, vi } from "vitest";
+import type { Host } from "../../src/net/host.ts";
+import type { RouterOptions } from "../../src/net/router.ts";
+import type { AgentProcess } from "../../src/product/agent-process.ts";
+import { World } from "../e2e/world.ts";
+
+const parseNetcheck = createParser("netcheck", NetcheckAnswer);
+/** Public for miniupnpd, which does not map ports of documentation addresses. */
+const EXTERNAL = "11.0.0.7";
+const SLOW = { timeout: 20_000, interval: 200 };
+
+/** A home behind a symmetric NAT with a router that maps ports. */
+function homeRouter(portMapping: NonNullable<RouterOptions["portMapping"]>): RouterOptions {
+  return { nat: "symmetric", ipv6: false, uplink: { ipv4: EXTERNAL }, portMapping };
+}
+
+async function member(world: World, host: Host, args: readonly string[] = []): Promise<AgentProcess> {
+  const agent = await world.agent(host, { args });
+  await agent.join(await world.server.createKey());
+  return agent;
+}
+
+async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
+  const { stdout } = await agent.command(["netcheck", "--json"]);
+  return unwrap(parseNetcheck(JSON.parse(stdout))).networks[0]!;
+}
+
+describe("two sites that can't punch through, one with a router that maps ports", () => {
+  test.each(["port-restricted", "symmetric"] as const)("a peer behind a %s NAT comes in directly", async (nat) => {
+    await using world = await World.create("mapped");
+    const home = await world.lab.router("home", world.internet, homeRouter({}));
+    const office = await world.lab.router("office", world.internet, { nat, ipv6: false });
+    const [laptop, desk] = [await home.host("laptop"), await office.host("desk")];
+    const [a, b] = [await member(world, laptop), await member(world, desk)];
+    await vi.waitFor(async () => {
+      expect(await home.portMapping!.mappings()).toEqual([`41641 -> ${laptop.ipv4}:41641`]);
+    }, SLOW);
+    const report = await b.ping("laptop", ["--until-direct", "--timeout", "20"]);
+    expect(report.direct).toBe(true);
+    expect((await b.peer("laptop")).path).toMatchObject({ kind: "direct", remote: `${EXTERNAL}:41641` });
+    const { ipv4 } = (await b.peer("laptop")) as { ipv4: string };
+    expect((await desk.ping(ipv4, { count: 5 })).received).toBe(5);
+    expect((await a.peer("desk")).path.kind).toBe("direct");
+  });
+
+  test("without the mapping the same pair has no direct path", async () => {
+    await using world = await World.create("unmapped");
+    const home = await world.lab.router("home", world.internet, homeRouter({}));
+    const office = await world.lab.router("office", world.internet, { nat: "symmetric", ipv6: false });
+    const a = await member(world, await home.host("laptop"), ["--no-port-mapping"]);
+    const b = await member(world, await office.host("desk"));
+    const report = await b.ping("laptop", ["--until-direct", "--timeout", "5"], { timeoutMs: 30_000 });
+    expect(report.direct).toBe(false);
+    expect(await home.portMapping!.mappings()).toEqual([]);
+    expect((await netcheck(a)).portMapping).toBeNull();
+  });
+});
+
+describe("a mapping", () => {
+  const ONLY_NAT_PMP = `table inet old_router {
+    chain input { type filter hook input priority filter - 1; udp dport 5351 @th,64,8 2 drop; }
+  }`;
+
+  test.each([
+    ["pcp", { upnp: false }, ""],
+    ["nat-pmp", { upnp: false }, ONLY_NAT_PMP],
+    ["upnp", { natPmp: false }, ""],
+  ] as const)(
+    "by %s is made, renewed after the router's restart and deleted at the end",
+    async (protocol, options, rules) => {
+      await using world = await World.create(protocol.replace("-", ""));
+      const home = await world.lab.router("home", world.internet, homeRouter(options));
+      if (rules !== "") await home.machine.nft(rules);
+      const laptop = await home.host("laptop");
+      const agent = await member(world, laptop);
+      const mappings = () => home.portMapping!.mappings();
+      const mapping = [`41641 -> ${laptop.ipv4}:41641`];
+      const isMapped = async (): Promise<void> => expect(await mappings()).toEqual(mapping);
+      await vi.waitFor(isMapped, SLOW);
+      expect(await netcheck(agent)).toMatchObject({
+        portMappings: [`${EXTERNAL}:41641`],
+        portMapping: { protocol, external: `${EXTERNAL}:41641`, problem: null },
+      });
+
+      await laptop.uplink.cut();
+      await home.portMapping!.kill();
+      expect(await mappings()).toEqual([]);
+      await home.portMapping!.startAgain();
+      await laptop.uplink.mend();
+      await vi.waitFor(isMapped, SLOW);
+
+      await agent.kill();
+      expect(await mappings()).toEqual(mapping);
+      await agent.startAgain();
+      await vi.waitFor(async () => expect((await netcheck(agent)).portMapping?.protocol).toBe(protocol), SLOW);
+      expect(await mappings()).toEqual(mapping);
+
+      await agent.stop();
+      expect(await mappings()).toEqual([]);
+    },
+  );
+});
