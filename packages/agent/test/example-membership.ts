@@ -1,3 +1,4 @@
+import type { RelaysMessage } from "@asterism/core/control";
 import { keyText, type Membership } from "../src/state/membership.ts";
 
 /** A membership as it stands right after joining, with one known peer. */
@@ -27,5 +28,26 @@ export function exampleMembership(networkId: string): Membership {
     map: null,
     pins: { "node-2": { machineKey: "x", sequence: 3 } },
     endpoints: { "node-2": [{ address: "203.0.113.2", port: 41_641 }] },
+  };
+}
+
+/** One relay with credentials that expire then. */
+export function exampleRelays(expiresAt: string | null): RelaysMessage {
+  return {
+    type: "relays",
+    relays: [
+      {
+        id: "relay-1",
+        name: "relay.example",
+        addresses: ["198.51.100.1"],
+        ports: { udp: 3478, tcp: 3478, tls: null },
+        tlsName: null,
+        tlsFingerprint: null,
+        username: "1800000000:node-1",
+        password: "secret",
+        expiresAt,
+      },
+    ],
+    stunServers: [{ address: "198.51.100.1", port: 3478, alternatePort: null }],
   };
 }

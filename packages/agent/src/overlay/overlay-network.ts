@@ -13,6 +13,7 @@ import { PortMapping } from "../port-mapping/port-mapping.ts";
 import { portMappingNonce } from "../port-mapping/port-mapping-nonce.ts";
 import type { Membership, MembershipStore } from "../state/membership.ts";
 import { type LearntFacts, MembershipRecord } from "../state/membership-record.ts";
+import { unexpiredRelays } from "./cached-relays.ts";
 import { ControlSession } from "./control-session.ts";
 import { hostCandidates } from "./local-candidates.ts";
 import type { MeshShell } from "./mesh-shell.ts";
@@ -226,16 +227,18 @@ export class OverlayNetwork {
   // Map and signalling
 
   #loadCachedMap({ shell }: RunningOverlay): void {
-    const { map, endpoints } = this.membership;
+    const { map, endpoints, relays } = this.membership;
+    if (relays !== undefined) {
+      shell.run((mesh, time) => mesh.handleRelays(unexpiredRelays(relays, time.wall), time));
+    }
     if (map === null) return;
     shell.run((mesh, time) => {
       mesh.handleMap(map.peers, time);
       for (const [nodeId, addresses] of Object.entries(endpoints)) {
-        const remembered = addresses.map((address) => ({
-          kind: "host" as const,
-          address,
-          priority: candidatePriority("host", 0),
-        }));
+        const remembered = addresses.map(({ address, port, relayed = false }) => {
+          const kind = relayed ? ("relayed" as const) : ("host" as const);
+          return { kind, address: { address, port }, priority: candidatePriority(kind, 0) };
+        });
         mesh.handleRememberedCandidates(nodeId, remembered, time);
       }
     });
@@ -315,6 +318,7 @@ export class OverlayNetwork {
         this.#handlePresence(message, shell);
         return;
       case "relays":
+        this.#record.setRelays(message);
         shell.run((mesh, time) => mesh.handleRelays(message, time));
         return;
       case "call":
@@ -399,12 +403,20 @@ export class OverlayNetwork {
     );
   }
 
-  /** Remote addresses that direct paths work with now, and those of earlier runs where there is none. */
+  /**
+   * Remote addresses that direct paths work with now, else the peer's relayed ones, and those of earlier runs where there
+   * are none.
+   */
   #collectEndpoints(mesh: Mesh): Membership["endpoints"] {
     const endpoints: Membership["endpoints"] = {};
     for (const [nodeId, peer] of mesh.peers) {
-      const direct = peer.table.filter(({ relayed }) => !relayed).slice(0, MAX_REMEMBERED_ENDPOINTS);
-      const known = direct.length > 0 ? direct.map(({ remote }) => remote) : this.membership.endpoints[nodeId];
+      const direct = peer.table.filter(({ relayed }) => !relayed).map(({ remote }) => remote);
+      // What a channel of ours leads through is our own relay.
+      const relayed = peer.table
+        .filter((path) => path.relayed && path.channel === null)
+        .map(({ remote }) => ({ ...remote, relayed: true }));
+      const found = [...direct, ...relayed].slice(0, MAX_REMEMBERED_ENDPOINTS);
+      const known = found.length > 0 ? found : this.membership.endpoints[nodeId];
       if (known !== undefined) endpoints[nodeId] = known;
     }
     return endpoints;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DeltaMessage, MapMessage, PeerInfo } from "@asterism/core/control";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { exampleMembership } from "../../test/example-membership.ts";
+import { exampleMembership, exampleRelays } from "../../test/example-membership.ts";
 import { MembershipStore } from "./membership.ts";
 import { MembershipRecord } from "./membership-record.ts";
 
@@ -66,6 +66,16 @@ test("a delta that fits changes the map, and a save writes all there is", () => 
   expect(saved?.map?.version).toBe(7);
   expect(saved?.map?.peers.map(({ nodeId }) => nodeId)).toEqual(["node-a", "node-c"]);
   expect(saved?.pins).toEqual({ "node-b": { machineKey: "k", sequence: 2 } });
+});
+
+test("the relays are kept, and a file from before them is no damaged one", () => {
+  const { store, record } = open();
+  record.saveNow();
+  expect(store.load()).toMatchObject({ problems: [] });
+  expect(store.load().memberships[0]).not.toHaveProperty("relays");
+  record.setRelays(exampleRelays("2026-01-01T00:00:00.000Z"));
+  record.saveNow();
+  expect(store.load().memberships[0]?.relays).toEqual(exampleRelays("2026-01-01T00:00:00.000Z"));
 });
 
 test("who is connected is noted at once, and is empty at first", () => {

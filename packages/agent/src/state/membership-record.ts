@@ -1,4 +1,4 @@
-import type { DeltaMessage, MapMessage } from "@asterism/core/control";
+import type { DeltaMessage, MapMessage, RelaysMessage } from "@asterism/core/control";
 import type { Membership, MembershipStore } from "./membership.ts";
 
 const SAVE_DELAY_MS = 500;
@@ -63,6 +63,11 @@ export class MembershipRecord {
 
   applyMap({ epoch, version, network, self, peers }: MapMessage): void {
     this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers } };
+    this.saveSoon();
+  }
+
+  setRelays(relays: RelaysMessage): void {
+    this.#membership = { ...this.#membership, relays };
     this.saveSoon();
   }
 

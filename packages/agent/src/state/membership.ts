@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
-import { createParser, MAX_NODE_RECORD_CHARACTERS, NetworkInfo, PeerInfo } from "@asterism/core/control";
+import { createParser, MAX_NODE_RECORD_CHARACTERS, NetworkInfo, PeerInfo, RelaysMessage } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
 import { type Static, Type } from "typebox";
 import { readJsonFile, writeJsonFile } from "./json-file.ts";
@@ -51,16 +51,25 @@ const MembershipFile = Type.Object({
     }),
     Type.Null(),
   ]),
+  /** The network's relays with credentials, as the server last told; left out by files that knew of none. */
+  relays: Type.Optional(RelaysMessage),
   /** By node id: the machine key seen first, and the highest record sequence. */
   pins: Type.Record(
     Type.String({ maxLength: 64 }),
     Type.Object({ machineKey: Type.String({ maxLength: 64 }), sequence: Type.Integer({ minimum: 0 }) }),
   ),
-  /** By node id: remote addresses that a direct path last worked with, `address` and `port`. */
+  /**
+   * By node id: remote addresses that a direct path last worked with, or the peer's relayed ones (`relayed`) where none
+   * did.
+   */
   endpoints: Type.Record(
     Type.String({ maxLength: 64 }),
     Type.Array(
-      Type.Object({ address: Type.String({ maxLength: 45 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) }),
+      Type.Object({
+        address: Type.String({ maxLength: 45 }),
+        port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+        relayed: Type.Optional(Type.Boolean()),
+      }),
       { maxItems: 8 },
     ),
   ),

@@ -21,6 +21,17 @@ async function startRelay(world: World): Promise<Host> {
   return host;
 }
 
+/** Neither end's UDP reaches the other; servers are reached by both. */
+async function wallBetween(a: AgentProcess, b: AgentProcess): Promise<void> {
+  for (const [end, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    await end.host.nft(`table inet wall { chain in { type filter hook input priority 0;
+      ip saddr ${other.host.ipv4} meta l4proto udp drop; }; }`);
+  }
+}
+
 async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
   const { stdout } = await agent.command(["netcheck", "--json"]);
   const { networks } = unwrap(parseNetcheck(JSON.parse(stdout)));
@@ -134,11 +145,7 @@ describe("explain", () => {
       await world.internet.host("a", { ipv6: false }),
       await world.internet.host("b", { ipv6: false }),
     );
-    // Neither end's UDP reaches the other; servers are reached by both.
-    await a!.host.nft(`table inet wall { chain in { type filter hook input priority 0;
-      ip saddr ${b!.host.ipv4} udp dport 1-65535 drop; }; }`);
-    await b!.host.nft(`table inet wall { chain in { type filter hook input priority 0;
-      ip saddr ${a!.host.ipv4} udp dport 1-65535 drop; }; }`);
+    await wallBetween(a!, b!);
     const ping = await a!.command(["ping", "b", "-c", "2"]);
     expect(ping.stdout).toContain(`relayed via ${relay.ipv4}`);
     const untilDirect = await a!.command(["ping", "b", "--until-direct", "--timeout", "2"], { allowFailure: true });
@@ -194,4 +201,28 @@ describe("explain", () => {
       .poll(async () => (await explain(a, "c")).advice.case, { timeout: 30_000, interval: 500 })
       .toBe("peer-offline");
   });
+
+  test("an agent that comes up while the server is down still has its relays, and reaches its peer by them", async () => {
+    await using world = await World.create("cached", ["--relay", "none"]);
+    const relay = await startRelay(world);
+    const [a, b] = await world.members(
+      await world.internet.host("a", { ipv6: false }),
+      await world.internet.host("b", { ipv6: false }),
+    );
+    await wallBetween(a!, b!);
+    expect((await a!.ping("b", ["-c", "1", "--timeout", "20"])).received).toBe(1);
+    await expect
+      .poll(async () => (await explain(a!, "b")).relays, { timeout: 20_000, interval: 500 })
+      .toMatchObject([{ name: relay.ipv4, state: "in-use" }]);
+    await world.server.stop();
+    await a!.stop();
+    await a!.startAgain();
+    const check = await netcheck(a!);
+    expect(check).toMatchObject({
+      server: { connected: false },
+      relays: [{ name: relay.ipv4, rttMs: expect.any(Number) as unknown }],
+    });
+    const report = await a!.ping("b", ["-c", "1", "--timeout", "60"], { timeoutMs: 70_000 });
+    expect(report.replies[0]?.path.kind).toBe("relayed");
+  }, 180_000);
 });
