@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import type { PairTry } from "./measure-pair.ts";
+import { isHard, SITE_KINDS } from "./pair-kinds.ts";
+import { figuresOf, formatTables, missedGoals } from "./report.ts";
+
+const DIRECT: PairTry = { firstPingMs: 100, directMs: 200, direct: true };
+const RELAYED: PairTry = { firstPingMs: 120, directMs: null, direct: false };
+const SILENT: PairTry = { firstPingMs: null, directMs: null, direct: false };
+
+describe("the matrix's report", () => {
+  it("takes medians of the tries that have a figure, and counts the others", () => {
+    const tries = [DIRECT, { ...DIRECT, firstPingMs: 141, directMs: 801 }, { ...DIRECT, directMs: 300 }, RELAYED];
+    expect(figuresOf({ a: "public", b: "symmetric", tries })).toEqual({
+      a: "public",
+      b: "symmetric",
+      kind: "direct",
+      firstPingMs: 110,
+      directMs: 300,
+      tries: 4,
+      answered: 4,
+      direct: 3,
+    });
+    expect(figuresOf({ a: "public", b: "public", tries: [SILENT] })).toMatchObject({ kind: "none", firstPingMs: null });
+    expect(figuresOf({ a: "public", b: "public", tries: [RELAYED, DIRECT] }).kind).toBe("relayed");
+  });
+
+  it("calls exactly symmetric with symmetric or port-restricted hard", () => {
+    const hard = SITE_KINDS.flatMap((a) => SITE_KINDS.map((b) => [a, b] as const)).filter(([a, b]) => isHard(a, b));
+    expect(hard).toEqual([
+      ["port-restricted", "symmetric"],
+      ["symmetric", "port-restricted"],
+      ["symmetric", "symmetric"],
+    ]);
+  });
+
+  it("names what failed and what was slow, and expects nothing direct of hard pairs", () => {
+    const late = { firstPingMs: 300, directMs: 1_000, direct: true };
+    const pairs = [
+      figuresOf({ a: "symmetric", b: "symmetric", tries: [RELAYED] }),
+      figuresOf({ a: "public", b: "symmetric", tries: [RELAYED, DIRECT] }),
+      figuresOf({ a: "full-cone", b: "public", tries: [SILENT] }),
+      figuresOf({ a: "full-cone", b: "full-cone", tries: [late] }),
+    ];
+    expect(missedGoals(pairs)).toEqual({
+      failures: [
+        "public → symmetric: not direct in 1 of 2 tries",
+        "full-cone → public: no answer in 1 of 1 tries",
+        "full-cone → public: not direct in 1 of 1 tries",
+      ],
+      slow: [
+        "full-cone → full-cone: first answer after 300 ms (goal: under 300 ms)",
+        "full-cone → full-cone: direct after 1000 ms (goal: under 1000 ms)",
+      ],
+    });
+  });
+
+  it("draws the square and the rows", () => {
+    const text = formatTables([figuresOf({ a: "public", b: "full-cone", tries: [DIRECT] })]);
+    expect(text).toContain("| public |  | direct, 200 ms |  |  |  |");
+    expect(text).toContain("| public | full-cone | 100 ms | 200 ms | 1 of 1 |");
+    expect(text).toContain("1 of 1 pairs reach each other, 1 of them directly.");
+  });
+});

@@ -1,0 +1,60 @@
+/** The product between NATs of the kernel; every pair there is is measured by `npm run nat-matrix`. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { measurePair } from "../../src/nat-matrix/measure-pair.ts";
+import { type Site, Sites } from "../../src/nat-matrix/sites.ts";
+
+/** Far beyond the goals: here the machine may be busy. */
+const SOON_MS = 5_000;
+
+let sites: Sites;
+let restricted: Site;
+let narrow: Site;
+let symmetric: Site;
+let open: Site;
+
+beforeAll(async () => {
+  sites = await Sites.create("pairs", { delayMs: 5 });
+  const added = await sites.add({
+    restricted: "restricted-cone",
+    narrow: "port-restricted",
+    symmetric: "symmetric",
+    open: "full-cone",
+  });
+  [restricted, narrow, symmetric, open] = added as [Site, Site, Site, Site];
+});
+afterAll(() => sites[Symbol.asyncDispose]());
+
+test("each agent finds out its own NAT", async () => {
+  const types = await Promise.all(
+    [restricted, narrow, symmetric, open].map(async ({ client }) => (await client.status()).networks[0]?.self.nat.type),
+  );
+  expect(types).toEqual(["restricted cone", "port-restricted cone", "symmetric", "full cone"]);
+});
+
+test.each([
+  ["full-cone", () => open],
+  ["restricted-cone", () => restricted],
+] as const)("symmetric to %s becomes direct", async (_, peer) => {
+  const result = await measurePair(symmetric, peer(), sites.relayWatch);
+  expect(result.direct).toBe(true);
+  expect(result.firstPingMs).toBeLessThan(SOON_MS);
+});
+
+test("port-restricted to symmetric is answered by the relay, whose data packets are seen there", async () => {
+  const before = await sites.relayWatch.dataPackets();
+  const result = await measurePair(narrow, symmetric, sites.relayWatch);
+  expect(result).toEqual({ firstPingMs: expect.any(Number), directMs: null, direct: false });
+  expect(result.firstPingMs).toBeLessThan(SOON_MS);
+  expect((await sites.relayWatch.dataPackets()) - before).toBeGreaterThan(20);
+});
+
+test("port-restricted to restricted-cone goes on when server and relay are cut off", async () => {
+  const result = await measurePair(narrow, restricted, sites.relayWatch);
+  expect(result.direct).toBe(true);
+  await Promise.all(sites.serverHost.attachments.map((uplink) => uplink.cut()));
+  const address = (await narrow.agent.peer("restricted")).ipv4;
+  // Longer than any path is trusted without an answer.
+  const ping = await narrow.agent.host.ping(address ?? "", { count: 40, intervalMs: 200, timeoutMs: 2_000 });
+  expect(ping.received).toBe(ping.sent);
+  expect((await narrow.agent.peer("restricted")).path.kind).toBe("direct");
+});
