@@ -3,7 +3,8 @@
  * paths but one. Runs in a host of the lab, prints what happens as JSON lines, and takes commands as lines:
  *
  *   request            ask for a session          relink PORT   go on from another port, as after a change of NAT
- *   forge-load         be under load from here on  flood N       send the peer N forged initiations
+ *   forge-load         be under load from here on
+ *   request-under-load flood the peer with forged initiations until it sends a cookie reply, then ask for a session
  */
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -38,6 +39,10 @@ const FACTS_EVERY_MS = 1_000;
 const FORGED_EVERY_MS = 500;
 const FORGED_AT_ONCE = 120;
 const COOKIE_REPLY_TYPE = 3;
+const FLOOD_EVERY_MS = 10;
+const FLOOD_AT_ONCE = 250;
+/** The peer is under load for 1 s. In a part of that what is left of the flood is gone, and takes no room. */
+const FLOOD_FADES_MS = 100;
 
 class WireguardEnd {
   readonly #config: WireguardEndConfig;
@@ -48,6 +53,7 @@ class WireguardEnd {
   #link: LinkInfo;
   #path: PathAddress | undefined;
   #alarm: NodeJS.Timeout | undefined;
+  #flood: NodeJS.Timeout | undefined;
 
   constructor(config: WireguardEndConfig) {
     this.#config = config;
@@ -68,10 +74,10 @@ class WireguardEnd {
 
   handleCommand(line: string): void {
     const [name, argument] = line.split(" ");
-    if (name === "request") this.#step((time) => this.#machine.requestSession(this.#handle, time));
+    if (name === "request") this.#request();
     else if (name === "relink") this.#relink(Number(argument));
     else if (name === "forge-load") this.#forgeLoad();
-    else if (name === "flood") this.#flood(Number(argument));
+    else if (name === "request-under-load") this.#floodPeer();
     else throw new Error(`unknown command: ${line}`);
   }
 
@@ -81,6 +87,7 @@ class WireguardEnd {
 
   #handleEngineEvent(event: EngineEvent, time: ClockReading): void {
     if (event.kind === "datagram" && event.protocol === "wireguard") {
+      if (event.bytes[0] === COOKIE_REPLY_TYPE) this.#requestAfterFlood();
       const dropped = this.#machine.handleDatagram(event.bytes, event.from, time);
       if (dropped !== undefined) report({ event: "dropped", reason: dropped });
       else if (event.bytes[0] === COOKIE_REPLY_TYPE) report({ event: "cookie-accepted" });
@@ -166,10 +173,23 @@ class WireguardEnd {
     setInterval(forge, FORGED_EVERY_MS);
   }
 
-  #flood(count: number): void {
-    if (this.#path === undefined) throw new Error("nowhere to send to");
+  #floodPeer(): void {
     const message = forgedInitiation(bytesOf(this.#config.peerKey), systemRandom);
-    for (let sent = 0; sent < count; sent++) this.#device.send(this.#path, message);
+    this.#flood = setInterval(() => {
+      if (this.#path === undefined) throw new Error("nowhere to send to");
+      for (let sent = 0; sent < FLOOD_AT_ONCE; sent++) this.#device.send(this.#path, message);
+    }, FLOOD_EVERY_MS);
+  }
+
+  #requestAfterFlood(): void {
+    if (this.#flood === undefined) return;
+    clearInterval(this.#flood);
+    this.#flood = undefined;
+    setTimeout(() => this.#request(), FLOOD_FADES_MS);
+  }
+
+  #request(): void {
+    this.#step((time) => this.#machine.requestSession(this.#handle, time));
   }
 }
 
