@@ -104,7 +104,15 @@ export interface Binding {
     expiresAtMs: number,
   ): number;
   removeSession(device: NativeHandle, peerId: number, localIndex: number): number;
-  send(device: NativeHandle, linkId: number, address: string, port: number, channel: number, bytes: Uint8Array): number;
+  send(
+    device: NativeHandle,
+    linkId: number,
+    address: string,
+    port: number,
+    channel: number,
+    bytes: Uint8Array,
+    dontFragment: boolean,
+  ): number;
   sendInner(device: NativeHandle, peerId: number, packet: Uint8Array): number;
   counterChunk(device: NativeHandle, index: number): ArrayBuffer | null;
 }

@@ -59,7 +59,10 @@ export interface EnginePath extends PathAddress {
   readonly relayed: boolean;
   /** Share of the traffic relative to the peer's other paths; 0 is standby. */
   readonly weight: number;
-  /** Largest UDP payload that passes on this path, 0 if unknown. */
+  /**
+   * Largest UDP payload that passes on this path in one piece, 0 if unknown. Inner packets that don't fit are reported to
+   * their sender by ICMP or, where IP allows it, fragmented. While it is unknown, datagrams may be fragmented on the way.
+   */
   readonly mtuBytes: number;
 }
 
@@ -179,8 +182,11 @@ export interface EngineDevice {
   /** Drops all packets staged for the peer. */
   dropStaged(peerId: PeerId): void;
 
-  /** Sends `bytes` as they are (inside ChannelData if `to.channel` is set). */
-  send(to: PathAddress, bytes: Uint8Array): void;
+  /**
+   * Sends `bytes` as they are (inside ChannelData if `to.channel` is set). With `dontFragment` they pass in one piece or
+   * not at all, whatever the kernel believes of the way; it says nothing if they are too large for the interface.
+   */
+  send(to: PathAddress, bytes: Uint8Array, dontFragment?: boolean): void;
   /** Sends an empty packet in the peer's current session, if there is one. */
   sendKeepalive(peerId: PeerId): void;
   /** Seals `packet` to the peer as if the host had sent it; staged if there is no session. */

@@ -163,9 +163,9 @@ class NativeEngineDevice implements EngineDevice {
     this.#require(this.#binding.dropStaged(this.#handle, peerId), "dropStaged", { peerId });
   }
 
-  send(to: PathAddress, bytes: Uint8Array): void {
+  send(to: PathAddress, bytes: Uint8Array, dontFragment = false): void {
     const { address, port } = to.remote;
-    const status = this.#binding.send(this.#handle, to.linkId, address, port, to.channel ?? 0, bytes);
+    const status = this.#binding.send(this.#handle, to.linkId, address, port, to.channel ?? 0, bytes, dontFragment);
     this.#require(status, "send", { linkId: to.linkId, address, port, lengthBytes: bytes.length });
   }
 

@@ -12,8 +12,9 @@ export class NetnsPair {
   readonly b: Side;
 
   constructor(tag: string) {
-    this.a = { namespace: `eng-${tag}-a`, ipv4: "10.99.0.1", ipv6: "fd99::1" };
-    this.b = { namespace: `eng-${tag}-b`, ipv4: "10.99.0.2", ipv6: "fd99::2" };
+    const prefix = `eng-${process.pid}-${tag}`;
+    this.a = { namespace: `${prefix}-a`, ipv4: "10.99.0.1", ipv6: "fd99::1" };
+    this.b = { namespace: `${prefix}-b`, ipv4: "10.99.0.2", ipv6: "fd99::2" };
     this.remove();
     for (const side of [this.a, this.b]) ip("netns", "add", side.namespace);
     ip(

@@ -123,6 +123,7 @@ export class MeshShell {
         return;
       case "path-mtu":
         this.#options.logger.debug({ remote: event.to.remote, mtuBytes: event.mtuBytes }, "path MTU");
+        mesh.handlePathMtu(event.to, time);
         return;
       case "failed":
         this.#options.onDeviceFailed(event.message);
@@ -146,7 +147,7 @@ export class MeshShell {
     const { device, logger, sendCall } = this.#options;
     switch (effect.kind) {
       case "send-datagram":
-        device.send(effect.to, effect.bytes);
+        device.send(effect.to, effect.bytes, effect.dontFragment === true);
         return;
       case "send-call":
         sendCall(effect.nodeId, effect.sealed);

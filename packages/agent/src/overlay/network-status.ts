@@ -125,6 +125,7 @@ function pathStatuses(peer: MeshPeer, { shell, routes, now }: PeerContext): Path
       state: path.state,
       rttMs: path.rttMs === null ? null : roundMs(path.rttMs),
       lossRatio: path.lossRatio,
+      mtuBytes: path.mtuBytes,
       txBytes: counters?.txBytes ?? 0,
       rxBytes: counters?.rxBytes ?? 0,
       weight: path.weight,

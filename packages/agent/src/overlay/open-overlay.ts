@@ -111,6 +111,7 @@ function createMesh(nodePrivateKey: Uint8Array, options: OpenOverlayOptions): Me
     stretchedSecret: stretchedSecret === null ? null : requireBytes(stretchedSecret),
     pins: new Map(Object.entries(pins)),
     overlayRanges: options.overlayRanges,
+    overlayMtuBytes: network.mtuBytes,
     aeads: options.aeads,
   });
 }

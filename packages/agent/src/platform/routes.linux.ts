@@ -50,14 +50,31 @@ export async function applyOverlayRoutes(overlay: OverlayRoutes): Promise<void> 
   await forEachFamily(usable, async ({ family, address, range }) => {
     const table = TABLE_BASE + interfaceIndex;
     const host = family === "-4" ? `${address}/32` : `${address}/128`;
+    const via = await nexthopOf(family, overlay);
     const lines = [
       `address add ${host} dev ${dev}${family === "-6" ? " nodad" : ""}`,
-      `route add ${range} dev ${dev} metric ${ROUTE_METRIC_BASE + interfaceIndex} src ${address}`,
-      `route add ${range} dev ${dev} table ${table} src ${address}`,
+      `route add ${range} ${via} metric ${ROUTE_METRIC_BASE + interfaceIndex} src ${address}`,
+      `route add ${range} ${via} table ${table} src ${address}`,
       `rule add from ${address} lookup ${table} priority ${RULE_PRIORITY}`,
     ];
     await runIp([family, "-batch", "-"], `${lines.join("\n")}\n`);
   });
+}
+
+/**
+ * How both routes name the interface: by one nexthop object, so that what is learnt about a destination (the MTU of its
+ * path, which the engine reports by ICMP) holds for packets without a source address, too. Linux before 5.3 has no such
+ * objects, and with IPv6 they lose what TCP has learnt.
+ */
+async function nexthopOf(family: "-4" | "-6", { interfaceName, interfaceIndex }: OverlayRoutes): Promise<string> {
+  if (family === "-6") return `dev ${interfaceName}`;
+  const id = TABLE_BASE + interfaceIndex;
+  try {
+    await runIp([family, "nexthop", "replace", "id", String(id), "dev", interfaceName]);
+    return `nhid ${id}`;
+  } catch {
+    return `dev ${interfaceName}`;
+  }
 }
 
 /** Removes the source rules; a rule that is not there is fine (it may be left from a crash, or gone). */

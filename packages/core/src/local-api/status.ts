@@ -78,6 +78,8 @@ export interface PathStatus {
   state: "active" | "standby" | "checking" | "failed";
   rttMs: number | null;
   lossRatio: number;
+  /** Largest UDP payload that passes in one piece, up to the largest there is to send; null if unknown. */
+  mtuBytes: number | null;
   txBytes: number;
   rxBytes: number;
   weight: number;

@@ -9,6 +9,7 @@ export type Aead = "chacha20-poly1305" | "aes-256-gcm";
 export interface MeshPath extends PathAddress {
   readonly relayed: boolean;
   readonly weight: number;
+  /** Largest datagram (UDP payload) that passes in one piece, 0 if unknown. */
   readonly mtuBytes: number;
 }
 
@@ -40,7 +41,13 @@ export type MeshEffect =
   | { readonly kind: "remove-session"; readonly nodeId: string; readonly localIndex: number }
   | { readonly kind: "send-keepalive"; readonly nodeId: string }
   | { readonly kind: "drop-staged"; readonly nodeId: string }
-  | { readonly kind: "send-datagram"; readonly to: PathAddress; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "send-datagram";
+      readonly to: PathAddress;
+      readonly bytes: Uint8Array;
+      /** To be sent in one piece or not at all. */
+      readonly dontFragment?: true;
+    }
   /** To be forwarded by the server (or another go-between) to the member; base64. */
   | { readonly kind: "send-call"; readonly nodeId: string; readonly sealed: string }
   /** Something a person may want to know; a log line. */

@@ -36,6 +36,7 @@ export interface MeshPeerOptions {
   readonly nodePublicKey: Uint8Array;
   readonly presharedKey: Uint8Array | null;
   readonly overlayRanges: readonly IpRange[];
+  readonly overlayMtuBytes: number;
   readonly aead: Aead;
 }
 
@@ -88,7 +89,7 @@ export class MeshPeer {
     if (keys === null) return;
     this.#keys = keys;
     this.#calls = new CallBox({ keys, crypto, random });
-    this.paths = new PeerPaths({ keys, random, overlayRanges: options.overlayRanges });
+    this.paths = new PeerPaths({ ...options, keys });
     this.checkId = keys.receiveCheckId;
   }
 
@@ -114,11 +115,11 @@ export class MeshPeer {
   /** Remote addresses of the engine's path table, best first. */
   get table(): readonly MeshPath[] {
     if (this.#usable.length > 0) {
-      return this.#usable.map(({ address, kind, weight }) => ({
+      return this.#usable.map(({ address, kind, weight, mtuBytes }) => ({
         ...address,
         relayed: kind === "relayed",
         weight,
-        mtuBytes: 0,
+        mtuBytes,
       }));
     }
     const provisional = this.#provisional;

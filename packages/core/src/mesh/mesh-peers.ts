@@ -13,6 +13,7 @@ export interface MeshPeersOptions {
   readonly nodePrivateKey: Uint8Array;
   readonly stretchedSecret: Uint8Array | null;
   readonly overlayRanges: readonly IpRange[];
+  readonly overlayMtuBytes: number;
   readonly aeads: readonly Aead[];
   readonly wireguard: WireGuard;
   readonly emit: (effect: MeshEffect) => void;
@@ -84,7 +85,8 @@ export class MeshPeers {
   }
 
   #create(peer: VerifiedPeer): MeshPeer {
-    const { crypto, random, nodePrivateKey, stretchedSecret, overlayRanges, wireguard } = this.#options;
+    const { crypto, random, nodePrivateKey, stretchedSecret, overlayRanges, overlayMtuBytes, wireguard } =
+      this.#options;
     const publicKey = publicKeyBytes(peer.nodeKey);
     const presharedKey =
       stretchedSecret === null ? null : pairPresharedKey(crypto, stretchedSecret, this.#nodePublicKey, publicKey);
@@ -98,6 +100,7 @@ export class MeshPeers {
       nodePublicKey: this.#nodePublicKey,
       presharedKey,
       overlayRanges,
+      overlayMtuBytes,
       aead: this.#agreeOnAead(peer),
     });
   }

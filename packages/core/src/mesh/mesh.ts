@@ -47,6 +47,8 @@ export interface MeshOptions {
   readonly pins: ReadonlyMap<string, Pin>;
   /** Ranges of all overlay networks this host is in. */
   readonly overlayRanges: readonly string[];
+  /** MTU of this network's interface. */
+  readonly overlayMtuBytes: number;
   /** Ciphers this node announces in its signed record, beyond ChaCha20-Poly1305. */
   readonly aeads: readonly Aead[];
 }
@@ -200,6 +202,14 @@ export class Mesh {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#tunnels.learnAddress(peer, from, time);
+  }
+
+  /** The kernel has refused a datagram as too large for the way to this address. */
+  handlePathMtu(to: PathAddress, time: ClockReading): void {
+    for (const peer of this.#peers.all()) {
+      peer.paths?.handlePathMtu(to, time.now);
+      this.#drain(peer, time);
+    }
   }
 
   /** The engine's counters of a peer that moved data lately; about once a second. */

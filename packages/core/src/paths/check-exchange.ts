@@ -19,6 +19,8 @@ import { TokenBucket } from "./token-bucket.ts";
 export interface Transmit {
   readonly to: PathAddress;
   readonly bytes: Uint8Array;
+  /** To be sent in one piece or not at all. */
+  readonly dontFragment?: true;
 }
 
 export type ReceivedCheck =
@@ -28,6 +30,8 @@ export type ReceivedCheck =
   | { readonly kind: "answer"; readonly check: InFlightCheck; readonly rttMs: number; readonly mapped: UdpAddress };
 
 const MAX_QUEUED_TRANSMITS = 512;
+/** Of ChannelData (RFC 8656 §12.4). */
+export const CHANNEL_HEADER_BYTES = 4;
 
 export class CheckExchange {
   readonly #keys: PairKeys;
@@ -67,11 +71,19 @@ export class CheckExchange {
   sendCheck(path: Path, now: Instant): boolean {
     if (!this.#pacing.take(now)) return false;
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
-    // What the peer does not know yet it learns from the check: that this is a relay's address.
-    const kind = path.address.channel === null ? "peer-reflexive" : "relayed";
-    const priority = candidatePriority(kind, path.linkPreference);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
-    this.#transmit(path.address, encodeCheckRequest(this.#keys, transactionId, priority));
+    this.#transmit({ to: path.address, bytes: encodeCheckRequest(this.#keys, transactionId, ownPriority(path)) });
+    return true;
+  }
+
+  /** Sends a check padded to a datagram of this size, UDP payload with the channel's header, if the pace allows it. */
+  sendProbe(path: Path, sizeBytes: number, now: Instant): boolean {
+    if (!this.#pacing.take(now)) return false;
+    const transactionId = this.#random(TRANSACTION_ID_BYTES);
+    this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now, probeBytes: sizeBytes });
+    const stunBytes = sizeBytes - (path.address.channel === null ? 0 : CHANNEL_HEADER_BYTES);
+    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), stunBytes);
+    this.#transmit({ to: path.address, bytes, dontFragment: true });
     return true;
   }
 
@@ -102,15 +114,20 @@ export class CheckExchange {
     if (!this.#answerLimit.take(now)) return "check-rate-limited";
     if (!this.#seen.add(transactionId)) return "check-replayed";
     if (request.unknown.length > 0) {
-      this.#transmit(from, encodeCheckRefusal(this.#keys, transactionId, request.unknown));
+      this.#transmit({ to: from, bytes: encodeCheckRefusal(this.#keys, transactionId, request.unknown) });
       return "check-unknown-attribute";
     }
-    this.#transmit(from, encodeCheckAnswer(this.#keys, transactionId, from.remote));
+    this.#transmit({ to: from, bytes: encodeCheckAnswer(this.#keys, transactionId, from.remote) });
     return { kind: "request", priority: request.priority };
   }
 
-  #transmit(to: PathAddress, bytes: Uint8Array): void {
-    this.#transmits.push({ to, bytes });
+  #transmit(transmit: Transmit): void {
+    this.#transmits.push(transmit);
     if (this.#transmits.length > MAX_QUEUED_TRANSMITS) this.#transmits.shift();
   }
+}
+
+/** What the peer does not know yet it learns from the check: that it comes from a relay's address. */
+function ownPriority({ address, linkPreference }: Path): number {
+  return candidatePriority(address.channel === null ? "peer-reflexive" : "relayed", linkPreference);
 }

@@ -45,8 +45,25 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   STUN_ATTRIBUTE.unknownAttributes,
 ]);
 
-export function encodeCheckRequest(keys: PairKeys, transactionId: Uint8Array, priority: number): Uint8Array {
-  return encode(keys, "request", transactionId, [{ type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) }]);
+/** Bytes of a request without padding. */
+const REQUEST_BYTES = 92;
+const ATTRIBUTE_HEADER_BYTES = 4;
+
+/** `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. */
+export function encodeCheckRequest(
+  keys: PairKeys,
+  transactionId: Uint8Array,
+  priority: number,
+  paddedBytes?: number,
+): Uint8Array {
+  const attributes: { type: number; value: Uint8Array }[] = [
+    { type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) },
+  ];
+  if (paddedBytes !== undefined) {
+    const value = new Uint8Array(paddedBytes - REQUEST_BYTES - ATTRIBUTE_HEADER_BYTES);
+    attributes.push({ type: STUN_ATTRIBUTE.padding, value });
+  }
+  return encode(keys, "request", transactionId, attributes);
 }
 
 /** `seen` is the source address of the request. */

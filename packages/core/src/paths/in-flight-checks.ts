@@ -5,6 +5,8 @@ import { CHECK_TIMEOUT_MS } from "./timings.ts";
 export interface InFlightCheck {
   readonly pathKey: string;
   readonly sentAt: Instant;
+  /** The size of a padded check, which searches for the path's MTU and says nothing else about the path. */
+  readonly probeBytes?: number;
 }
 
 const MAX_IN_FLIGHT = 512;

@@ -12,6 +12,7 @@ import {
   MAX_PEER_REFLEXIVE,
   type RemoteCandidate,
 } from "./candidate.ts";
+import { CHANNEL_HEADER_BYTES } from "./check-exchange.ts";
 import { Path } from "./path.ts";
 import type { RelayChannel } from "./relay-channels.ts";
 
@@ -34,13 +35,16 @@ export interface LinkChanges {
 
 export class PathSet {
   readonly #overlayRanges: readonly IpRange[];
+  readonly #fullDatagramBytes: number;
   /** Our own host addresses: a peer in another private network may have the same ones. */
   #own: ReadonlySet<string> = new Set();
   readonly #links = new Map<LinkId, Link>(); // bounded: links of this host
   readonly #paths = new Map<string, Path>(); // bounded: MAX_PATHS, and the channels
 
-  constructor(overlayRanges: readonly IpRange[]) {
+  /** `fullDatagramBytes`: the largest datagram to send, without the header of a channel. */
+  constructor(overlayRanges: readonly IpRange[], fullDatagramBytes: number) {
     this.#overlayRanges = overlayRanges;
+    this.#fullDatagramBytes = fullDatagramBytes;
   }
 
   all(): IterableIterator<Path> {
@@ -156,6 +160,7 @@ export class PathSet {
       remoteKind: candidate.kind,
       priority: candidate.priority,
       linkPreference: link.preference,
+      fullDatagramBytes: this.#fullDatagramBytes + (address.channel === null ? 0 : CHANNEL_HEADER_BYTES),
     });
     this.#paths.set(key, path);
     return path;

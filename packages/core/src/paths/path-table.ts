@@ -25,6 +25,7 @@ export function makeTable(all: Iterable<Path>, active: Path | undefined, hasTraf
       // Nobody has looked while there was no traffic.
       trusted: !hasTraffic || path.isTrusted(now),
       rttMs: path.rttMs,
+      mtuBytes: path.mtu.mtuBytes,
     };
   });
   return { paths, mode: inDoubt ? "redundant" : "best" };
@@ -38,7 +39,11 @@ export function tableEquals(a: PathTable, b: PathTable): boolean {
   return a.paths.every((path, index) => {
     const other = b.paths[index];
     return (
-      other !== undefined && other.address === path.address && other.kind === path.kind && other.weight === path.weight
+      other !== undefined &&
+      other.address === path.address &&
+      other.kind === path.kind &&
+      other.weight === path.weight &&
+      other.mtuBytes === path.mtuBytes
     );
   });
 }
@@ -63,6 +68,7 @@ export function snapshotPaths(all: Iterable<Path>, active: Path | undefined, tab
       rttMs: path.statistics.smoothedRttMs ?? null,
       minRttMs: path.statistics.minRttMs ?? null,
       lossRatio: path.statistics.lossRatio,
+      mtuBytes: path.mtu.mtuBytes || null,
       lastAnsweredAt: path.answeredAt ?? null,
       lastHeardAt: path.heardAt ?? null,
       mappedAddress: path.mappedAddress ?? null,

@@ -16,6 +16,8 @@ export interface UsablePath {
   readonly trusted: boolean;
   /** Smoothed, when the table was made. */
   readonly rttMs: number;
+  /** Largest datagram (UDP payload) that passes in one piece, 0 if unknown. */
+  readonly mtuBytes: number;
 }
 
 /** How the engine should use the table: `redundant` while the active path is in doubt. */
@@ -60,7 +62,7 @@ export type PathDropReason =
   | "check-rate-limited"
   | "check-unknown-attribute";
 
-export type PathTimerReason = "check" | "check-timeout" | "path-failure" | "trust" | "attempt" | "call";
+export type PathTimerReason = "check" | "check-timeout" | "path-failure" | "trust" | "attempt" | "call" | "mtu";
 
 export type PathState = "active" | "standby" | "checking" | "failed";
 
@@ -77,6 +79,8 @@ export interface PathSnapshot {
   readonly minRttMs: number | null;
   /** Of the last checks, 0–1. */
   readonly lossRatio: number;
+  /** Largest datagram (UDP payload) that passes in one piece, as far as it matters to this network; null if unknown. */
+  readonly mtuBytes: number | null;
   readonly lastAnsweredAt: Instant | null;
   /** When an authentic packet of the peer's last came this way. */
   readonly lastHeardAt: Instant | null;

@@ -10,6 +10,7 @@ import type { PathAddress, UdpAddress } from "../net/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
 import { ipFamilyOf } from "./address-class.ts";
 import { type CandidateKind, localityRank } from "./candidate.ts";
+import { MtuSearch } from "./mtu-search.ts";
 import type { PathMetrics } from "./path-choice.ts";
 import { PathStatistics } from "./path-statistics.ts";
 import type { PathKind } from "./path-types.ts";
@@ -38,6 +39,8 @@ export interface PathOptions {
   /** Of the remote candidate. */
   readonly priority: number;
   readonly linkPreference: number;
+  /** Largest datagram that there will be to send: UDP payload, with the channel's header. */
+  readonly fullDatagramBytes: number;
 }
 
 /** Checks in a whole run. */
@@ -57,6 +60,7 @@ export class Path implements PathMetrics {
   readonly family: 4 | 6;
   readonly locality: number;
   readonly statistics = new PathStatistics();
+  readonly mtu: MtuSearch;
   role: PathRole = "resting";
   /** Our address as the peer sees it on this path. */
   mappedAddress: UdpAddress | undefined;
@@ -88,6 +92,7 @@ export class Path implements PathMetrics {
     this.linkPreference = options.linkPreference;
     this.family = ipFamilyOf(options.address.remote.address);
     this.locality = localityRank(options.address.remote.address);
+    this.mtu = new MtuSearch(options.fullDatagramBytes, this.family);
   }
 
   /** Relays on the way: ours, the peer's, or both. */
@@ -189,6 +194,23 @@ export class Path implements PathMetrics {
     this.nextCheckAt = undefined;
     if (!hasTraffic || !this.isUsable || this.role === "resting" || this.lastCheckAt === undefined) return;
     this.nextCheckAt = addMs(this.lastCheckAt, this.role === "active" ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS);
+  }
+
+  /** Looks for the largest datagram that passes while the path is in use, and keeps looking if it is the active one. */
+  searchMtu(hasTraffic: boolean, now: Instant): void {
+    this.mtu.expire(now);
+    if (!this.isUsable) this.mtu.forget();
+    else if (this.#mayProbe(hasTraffic, now)) this.mtu.want(this.role === "active", now);
+    else this.mtu.pause();
+  }
+
+  /** When `searchMtu` has something to do. */
+  mtuDueAt(hasTraffic: boolean, now: Instant): Instant | undefined {
+    return this.#mayProbe(hasTraffic, now) ? this.mtu.nextAt(this.role === "active") : undefined;
+  }
+
+  #mayProbe(hasTraffic: boolean, now: Instant): boolean {
+    return hasTraffic && this.role !== "resting" && !this.isSuspect && this.isTrusted(now);
   }
 
   /** True when checks have just turned out to be in vain. */

@@ -56,6 +56,8 @@ export interface PeerPathsOptions {
   readonly overlayRanges?: readonly IpRange[];
   /** `best` (default) keeps a few other paths warm, `all` checks every usable path like the active one (multipath). */
   readonly warm?: "best" | "all";
+  /** MTU of the overlay, whose packets are the largest that there are to carry. */
+  readonly overlayMtuBytes: number;
 }
 
 interface Deadline {
@@ -63,6 +65,8 @@ interface Deadline {
   readonly reason: PathTimerReason;
 }
 
+/** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
+const TRANSPORT_OVERHEAD_BYTES = 32;
 /** Paths that once worked and are tried again beside the attempts. */
 const MAX_REVIVALS = 4;
 
@@ -97,7 +101,7 @@ export class PeerPaths {
     this.#random = options.random;
     this.#overlayRanges = options.overlayRanges ?? [];
     this.#warm = options.warm ?? "best";
-    this.#set = new PathSet(this.#overlayRanges);
+    this.#set = new PathSet(this.#overlayRanges, options.overlayMtuBytes + TRANSPORT_OVERHEAD_BYTES);
     this.#attempts = new AttemptSchedule(options.random);
   }
 
@@ -214,6 +218,12 @@ export class PeerPaths {
     this.#update(now);
   }
 
+  /** The kernel has refused a datagram as too large for the way to this address. */
+  handlePathMtu(to: PathAddress, now: Instant): void {
+    this.#set.get(to)?.mtu.doubt(now);
+    this.#update(now);
+  }
+
   /** The host slept, or something else makes every path doubtful: check all at once. */
   handleResume(now: Instant): void {
     for (const path of this.#set.all()) {
@@ -304,6 +314,10 @@ export class PeerPaths {
   #handleAnswer(answer: Extract<ReceivedCheck, { kind: "answer" }>, now: Instant): void {
     const path = this.#set.getByKey(answer.check.pathKey);
     if (path === undefined) return;
+    if (answer.check.probeBytes !== undefined) {
+      path.mtu.handleAnswer(answer.check.probeBytes, now);
+      return;
+    }
     if (!path.isUsable) {
       const afterMs = now - (path.unansweredSince ?? answer.check.sentAt);
       const why = path.failed ? "it answers again" : "it answered";
@@ -340,6 +354,7 @@ export class PeerPaths {
     this.#chooseActive(now);
     this.#pursue(now);
     this.#assignRoles(now);
+    for (const path of this.#set.all()) path.searchMtu(this.#hasTraffic(now), now);
     this.#sendDueChecks(now);
     this.#sendDueCalls(now);
     this.#reportTable(now);
@@ -347,9 +362,10 @@ export class PeerPaths {
   }
 
   #expire(now: Instant): void {
-    for (const { pathKey, sentAt } of this.#checks.takeLost(now)) {
+    for (const { pathKey, sentAt, probeBytes } of this.#checks.takeLost(now)) {
       const path = this.#set.getByKey(pathKey);
-      if (path !== undefined && sentAt >= (path.worksSince ?? 0)) path.statistics.addLoss();
+      const counts = probeBytes === undefined && sentAt >= (path?.worksSince ?? 0);
+      if (counts) path?.statistics.addLoss();
     }
     for (const path of this.#set.all()) {
       if (this.#isForgotten(path, now)) path.putOutOfUse();
@@ -473,6 +489,12 @@ export class PeerPaths {
       if (!this.#checks.sendCheck(path, now)) return;
       path.handleCheckSent(now);
     }
+    for (const path of this.#set.all()) {
+      for (let size = path.mtu.peek(); size !== undefined; size = path.mtu.peek()) {
+        if (!this.#checks.sendProbe(path, size, now)) return;
+        path.mtu.handleSent(path.rttMs, now);
+      }
+    }
   }
 
   /** Of the paths whose check is due, the active one, then usable ones, then by waiting time and priority. */
@@ -508,6 +530,8 @@ export class PeerPaths {
     for (const path of this.#set.all()) {
       if (path.nextCheckAt !== undefined) consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
       consider(path.expiresAt(), "path-failure");
+      if (path.mtu.peek() !== undefined) consider(pacedFrom, "mtu");
+      else consider(path.mtuDueAt(this.#hasTraffic(now), now), "mtu");
       if (!this.#hasTraffic(now)) consider(forgottenAt(path), "path-failure");
     }
     consider(this.#checks.nextLossAt(), "check-timeout");

@@ -44,7 +44,7 @@ function message(bytes: Uint8Array): StunMessage {
 
 /** One machine with an allocation, and the peer played by hand. */
 class Pair {
-  readonly paths = new PeerPaths({ keys: KEYS, random: seededRandom(1) });
+  readonly paths = new PeerPaths({ keys: KEYS, random: seededRandom(1), overlayMtuBytes: 1_408 });
   readonly events: PeerPathsEvent[] = [];
   readonly sent: { at: Instant; to: PathAddress; bytes: Uint8Array }[] = [];
   now = START;

@@ -27,6 +27,12 @@ export const SILENT_MS = 1_500;
 export const FAILED_MS = 4_000;
 /** An answer so much newer than the active path's last one makes another path better known. */
 export const FRESHER_MS = 5_000;
+/** Padded checks that search for a path's MTU: answers are due after this long, or two round trips. */
+export const MTU_PATIENCE_MS = 200;
+/** The active path's MTU is looked at again: when it was full, when it was less, and after doubtful results. */
+export const MTU_FULL_AGAIN_MS = 15_000;
+export const MTU_LIMITED_AGAIN_MS = 60_000;
+export const MTU_RETRY_MS = 2_000;
 /** Data counts as traffic for this long. */
 export const TRAFFIC_MS = 45_000;
 /** Attempts to find a (better) path while traffic flows: 1, 2, 4 … s apart. */

@@ -388,7 +388,7 @@ napi_value remove_session(napi_env env, napi_callback_info info) {
   return status_value(env, device->remove_session(id, local_index));
 }
 
-/** (handle, linkId, address, port, channel, bytes) */
+/** (handle, linkId, address, port, channel, bytes, dontFragment) */
 napi_value send(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   Device* device = device_of(arguments);
@@ -399,12 +399,13 @@ napi_value send(napi_env env, napi_callback_info info) {
   const uint32_t channel = arguments.u32(4);
   size_t len = 0;
   const uint8_t* bytes = arguments.bytes(5, len);
+  const bool dont_fragment = arguments.boolean(6);
   if (device == nullptr || !arguments.valid() || port == 0 || port > 0xFFFF || channel > 0xFFFF ||
       !parse_udp_address(address.c_str(), static_cast<uint16_t>(port), to.remote)) {
     return status_value(env, Status::invalid_argument);
   }
   to.channel = static_cast<uint16_t>(channel);
-  return status_value(env, device->send(to, bytes, len));
+  return status_value(env, device->send(to, bytes, len, dont_fragment));
 }
 
 /** (handle, peerId, packet) */

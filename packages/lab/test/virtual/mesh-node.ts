@@ -77,6 +77,7 @@ export class MeshNode implements VirtualMachine {
       stretchedSecret: options.stretchedSecret ?? null,
       pins: options.pins ?? new Map(),
       overlayRanges: ["100.64.0.0/10", "fd00::/64"],
+      overlayMtuBytes: 1_408,
       aeads: options.aeads ?? [],
     });
     options.signalling.connect(this.name, (from, sealed) => {

@@ -128,7 +128,7 @@ export class PathNode implements VirtualMachine {
     const keys = derivePairKeys({ sharedSecret, localPublicKey: own, remotePublicKey: theirs });
     if (keys === null) throw new Error("no keys");
     const random = (sizeBytes: number): Uint8Array => this.#random.bytes(sizeBytes);
-    const paths = new PeerPaths({ keys, random, warm: this.#options.warm ?? "best" });
+    const paths = new PeerPaths({ keys, random, overlayMtuBytes: 1_408, warm: this.#options.warm ?? "best" });
     this.#peers.set(other.host.name, {
       name: other.host.name,
       paths,

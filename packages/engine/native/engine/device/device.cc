@@ -272,6 +272,9 @@ PathTable* Device::Impl::build_paths(Peer& peer, const std::vector<PathSpec>& sp
   if (!redundant || (table->second != PathTable::NONE && table->paths[table->second].weight == 0)) {
     table->second = PathTable::NONE;
   }
+  for (const unsigned used_path : {table->first, table->second}) {
+    if (used_path != PathTable::NONE) table->inner_limit = std::min(table->inner_limit, inner_limit(table->paths[used_path]));
+  }
   return table.release();
 }
 
@@ -338,7 +341,7 @@ Status Device::Impl::send_up(const Link& link, uint16_t channel, const uint8_t* 
   return Status::ok;
 }
 
-Status Device::send(const PathAddress& to, const uint8_t* bytes, size_t len) {
+Status Device::send(const PathAddress& to, const uint8_t* bytes, size_t len, bool dont_fragment) {
   if (impl_->closed) return Status::closed;
   DeviceState& state = impl_->state;
   const Link* link = state.links.find(to.link);
@@ -358,10 +361,16 @@ Status Device::send(const PathAddress& to, const uint8_t* bytes, size_t len) {
   message.msg_namelen = complete.remote.len();
   message.msg_iov = parts;
   message.msg_iovlen = 2;
+  const bool v6 = complete.remote.is_v6();
+  if (dont_fragment) Link::set_dont_fragment(fd, v6, true);
   ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT);
   // An ICMP error of an earlier datagram is reported once, instead of sending.
   if (sent < 0 && errno == ECONNREFUSED) sent = sendmsg(fd, &message, MSG_DONTWAIT);
-  if (sent >= 0) return Status::ok;
+  const int error = errno;
+  if (dont_fragment) Link::set_dont_fragment(fd, v6, false);
+  // One that is too large for the way has told what it was sent for.
+  if (sent >= 0 || (dont_fragment && error == EMSGSIZE)) return Status::ok;
+  errno = error;
   state.counters->drop(errno == EMSGSIZE ? Drop::path_mtu : errno == EAGAIN ? Drop::send_buffer_full : Drop::send_refused);
   if (errno == EMSGSIZE) {
     Event event{.kind = EventKind::path_mtu, .mtu_bytes = link->path_mtu(complete.remote)};

@@ -88,7 +88,7 @@ class Device {
   Status remove_session(PeerId id, uint32_t local_index);
   Status drop_staged(PeerId id);
 
-  Status send(const PathAddress& to, const uint8_t* bytes, size_t len);
+  Status send(const PathAddress& to, const uint8_t* bytes, size_t len, bool dont_fragment = false);
   Status send_keepalive(PeerId id);
   Status send_inner(PeerId id, const uint8_t* packet, size_t len);
 

@@ -7,6 +7,12 @@
 #include "wire/demux.h"
 
 namespace asterism {
+namespace {
+
+/** What every link takes for IPv4 (RFC 791 §3.2). */
+constexpr size_t MIN_INNER_LIMIT = 68;
+
+}  // namespace
 
 DatagramLayout datagram_layout(uint16_t channel, size_t packet_len, size_t mtu_bytes) {
   // WireGuard pads to 16 bytes, but not beyond the tunnel's MTU.
@@ -14,6 +20,12 @@ DatagramLayout datagram_layout(uint16_t channel, size_t packet_len, size_t mtu_b
   const size_t padded = packet_len <= mtu_bytes ? std::min(aligned, mtu_bytes) : aligned;
   const size_t prefix = channel != 0 ? CHANNEL_HEADER_BYTES : 0;
   return {channel, prefix, padded, TRANSPORT_OVERHEAD_BYTES + padded};
+}
+
+size_t inner_limit(const Path& path) {
+  if (path.mtu_bytes == 0) return SIZE_MAX;
+  const size_t overhead = TRANSPORT_OVERHEAD_BYTES + (path.to.channel != 0 ? CHANNEL_HEADER_BYTES : 0);
+  return path.mtu_bytes > overhead + MIN_INNER_LIMIT ? path.mtu_bytes - overhead : MIN_INNER_LIMIT;
 }
 
 bool seal_datagram(Session& session, unsigned lane, uint64_t counter, const DatagramLayout& layout, uint8_t* packet,

@@ -22,7 +22,10 @@ struct DatagramLayout {
   size_t datagram_len() const { return prefix_len + message_len; }
 };
 
+/** `mtu_bytes`: the largest inner packet, beyond which nothing is padded. */
 DatagramLayout datagram_layout(uint16_t channel, size_t packet_len, size_t mtu_bytes);
+/** Largest inner packet that the path is known to carry in one piece; SIZE_MAX if its MTU is unknown. */
+size_t inner_limit(const Path& path);
 
 /**
  * Writes the datagram to `room`. Bytes before the packet and 16 behind it are borrowed and put back.

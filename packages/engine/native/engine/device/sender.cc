@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "packet/ip.h"
+#include "packet/oversize.h"
 #include "wire/demux.h"
 
 namespace asterism {
@@ -19,7 +20,7 @@ constexpr size_t MAX_INNER_BYTES = 65487 - TRANSPORT_OVERHEAD_BYTES - CHANNEL_HE
 }  // namespace
 
 Sender::Sender(DeviceState& state, Workers& workers)
-    : state_(state), workers_(workers), groups_(state, &workers.send_line()) {
+    : state_(state), workers_(workers), groups_(state, &workers.send_line()), fragment_id_(static_cast<uint32_t>(now_ns())) {
   tasks_.push_back(std::make_unique<SealTask>());
   task_ = tasks_[0].get();
 }
@@ -142,6 +143,8 @@ void Sender::send_frame(Peer& peer, Session& session, const PathTable& paths, si
 
 void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) {
   Splitter& splitter = task_->splitter;
+  // The first packet of a frame is its largest.
+  if (splitter.packet_len(0) > paths.inner_limit) return send_oversize(peer, session, paths);
   uint64_t counter;
   if (!session.reserve_counters(splitter.count(), counter)) {
     return state_.counters->drop(Drop::session_expired, splitter.count());
@@ -153,10 +156,58 @@ void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) 
   }
 }
 
+size_t Sender::padding_limit(const PathTable& paths) const {
+  return std::min<size_t>(state_.mtu_bytes, paths.inner_limit);
+}
+
+void Sender::send_oversize(Peer& peer, Session& session, const PathTable& paths) {
+  Splitter& splitter = task_->splitter;
+  for (size_t i = 0; i < splitter.count(); i++) {
+    const Splitter::Packet part = splitter.next();
+    const bool oversize = part.len > paths.inner_limit;
+    // One report will do for what the host sends in one go.
+    const bool reported = oversize && must_be_reported(part.data, part.len);
+    if (reported && i == 0) report_too_big(part.data, part.len, paths.inner_limit);
+    if (reported && !may_be_fragmented(part.data)) {
+      return state_.counters->drop(Drop::inner_too_large, splitter.count() - i);
+    }
+    if (oversize) {
+      send_fragments(peer, session, paths, part.data, part.len);
+      continue;
+    }
+    uint64_t counter;
+    if (!session.reserve_counters(1, counter)) return state_.counters->drop(Drop::session_expired);
+    send_packet(peer, session, paths, part.data, part.len, counter);
+  }
+}
+
+void Sender::report_too_big(const uint8_t* packet, size_t len, size_t mtu) {
+  uint8_t* frame = scratch_.data();
+  const VnetHeader vnet{};
+  std::memcpy(frame, &vnet, sizeof vnet);
+  const size_t written = write_too_big(frame + sizeof vnet, packet, len, mtu);
+  if (written == 0) return;
+  if (::write(state_.tun.fd(), frame, sizeof vnet + written) < 0) {
+    state_.counters->drop(errno == EIO ? Drop::interface_down : Drop::interface_refused);
+  }
+}
+
+void Sender::send_fragments(Peer& peer, Session& session, const PathTable& paths, const uint8_t* packet, size_t len) {
+  Fragmenter fragmenter;
+  if (!fragmenter.start(packet, len, paths.inner_limit, fragment_id_++)) return state_.counters->drop(Drop::path_mtu);
+  uint8_t* fragment = scratch_.data() + SCRATCH_OFFSET;
+  for (size_t size = fragmenter.next(fragment); size != 0; size = fragmenter.next(fragment)) {
+    uint64_t counter;
+    if (!session.reserve_counters(1, counter)) return state_.counters->drop(Drop::session_expired);
+    groups_.begin_piece();
+    send_packet(peer, session, paths, fragment, size, counter);
+  }
+}
+
 void Sender::send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len,
                          uint64_t counter) {
   const Path& path = paths.paths[paths.first];
-  const DatagramLayout layout = datagram_layout(path.to.channel, len, state_.mtu_bytes);
+  const DatagramLayout layout = datagram_layout(path.to.channel, len, padding_limit(paths));
   if (layout.padded_len > MAX_INNER_BYTES) return state_.counters->drop(Drop::too_large);
   uint8_t* room = groups_.room(peer, path, layout.datagram_len());
   if (!seal_datagram(session, SEND_READER, counter, layout, packet, len, room)) {
@@ -185,7 +236,7 @@ bool Sender::worth_a_task(const PathTable& paths) const {
   if (workers_.count() == 0 || count < MIN_TASK_PACKETS || count > SealTask::MAX_PACKETS) return false;
   if (paths.second != PathTable::NONE) return false;
   const Path& path = paths.paths[paths.first];
-  const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), state_.mtu_bytes);
+  const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), padding_limit(paths));
   return layout.padded_len <= MAX_INNER_BYTES && groups_.has_room_for_piece(path, count, layout.datagram_len());
 }
 
@@ -197,7 +248,7 @@ void Sender::send_as_task(Peer& peer, Session& session, const Path& path, uint64
   task.session = &session;
   task.first_counter = counter;
   task.channel = path.to.channel;
-  task.mtu_bytes = state_.mtu_bytes;
+  task.mtu_bytes = std::min<size_t>(state_.mtu_bytes, inner_limit(path));
   for (size_t i = 0; i < task.splitter.count(); i++) {
     const DatagramLayout layout = datagram_layout(task.channel, task.splitter.packet_len(i), task.mtu_bytes);
     uint8_t* room = groups_.room(peer, path, layout.datagram_len());

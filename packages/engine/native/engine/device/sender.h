@@ -29,6 +29,7 @@ class Sender {
   static constexpr unsigned READS_PER_STEP = 16;
   /** Frames of fewer packets are sealed at once: handing them over costs more. */
   static constexpr size_t MIN_TASK_PACKETS = 8;
+  static constexpr size_t SCRATCH_OFFSET = 256;
 
   void run_commands();
   void run(Command& command);
@@ -40,6 +41,12 @@ class Sender {
   void send_frame(Peer& peer, Session& session, const PathTable& paths, size_t len);
   void send_packets(Peer& peer, Session& session, const PathTable& paths);
   void send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len, uint64_t counter);
+  /** The frame's packets are larger than the paths take: reports or fragments them. */
+  void send_oversize(Peer& peer, Session& session, const PathTable& paths);
+  void report_too_big(const uint8_t* packet, size_t len, size_t mtu);
+  void send_fragments(Peer& peer, Session& session, const PathTable& paths, const uint8_t* packet, size_t len);
+  /** Up to what size inner packets are padded. */
+  size_t padding_limit(const PathTable& paths) const;
   bool worth_a_task(const PathTable& paths) const;
   void send_as_task(Peer& peer, Session& session, const Path& path, uint64_t counter);
   void next_task();
@@ -64,6 +71,9 @@ class Sender {
   Staging staging_;
   /** In redundant mode, the sealed message for the second path: sending the first may reuse its room. */
   std::vector<uint8_t> duplicate_;
+  /** Packets that the sender makes itself; bytes before and behind are lent to sealing. */
+  PageBuffer scratch_{SCRATCH_OFFSET + 65536 + SCRATCH_OFFSET};
+  uint32_t fragment_id_;
   bool failed_ = false;
   /** Time at which the step began. */
   uint64_t now_ = 0;

@@ -131,6 +131,7 @@ bool Link::open_socket(UniqueFd& fd, int family, const LinkOptions& options, uin
     if (setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) return false;
   }
   if (!configure(fd.get(), options, what)) return false;
+  set_dont_fragment(fd.get(), family == AF_INET6, false);
   what = "bind a UDP socket";
   UdpAddress local;
   const bool v6 = family == AF_INET6;
@@ -180,6 +181,13 @@ bool Link::share_port() {
     if (*fd && setsockopt(fd->get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return false;
   }
   return true;
+}
+
+void Link::set_dont_fragment(int fd, bool v6, bool on) {
+  const int mode = on ? (v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE) : (v6 ? IPV6_PMTUDISC_DONT : IP_PMTUDISC_DONT);
+  setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &mode, sizeof mode);
+  const int flag = on ? 1 : 0;
+  if (v6) setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &flag, sizeof flag);
 }
 
 uint32_t Link::path_mtu(const UdpAddress& remote) const {

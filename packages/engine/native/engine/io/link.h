@@ -52,6 +52,12 @@ class Link {
 
   /** Largest UDP payload that the kernel sends to `remote` in one piece just now, 0 if it doesn't say. */
   uint32_t path_mtu(const UdpAddress& remote) const;
+  /**
+   * Datagrams leave so that they may be fragmented on the way, as WireGuard's do, except while this is on: then in one
+   * piece or not at all, whatever ICMP has said about the way. Control thread; what other threads send meanwhile is
+   * sent in one piece, too.
+   */
+  static void set_dont_fragment(int fd, bool v6, bool on);
   /** Adds the scope that a link-local destination needs. */
   void complete_scope(UdpAddress& remote) const;
 

@@ -15,7 +15,7 @@ const uint8_t NO_BYTES[4] = {};
 iovec piece(const void* data, size_t len) { return {const_cast<void*>(data), len}; }
 
 void set_dont_fragment(int fd, bool v6, bool on) {
-  const int mode = on ? (v6 ? IPV6_PMTUDISC_DO : IP_PMTUDISC_DO) : (v6 ? IPV6_PMTUDISC_WANT : IP_PMTUDISC_WANT);
+  const int mode = on ? (v6 ? IPV6_PMTUDISC_DO : IP_PMTUDISC_DO) : (v6 ? IPV6_PMTUDISC_DONT : IP_PMTUDISC_DONT);
   setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &mode, sizeof mode);
 }
 

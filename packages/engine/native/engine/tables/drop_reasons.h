@@ -21,6 +21,7 @@ namespace asterism {
   X(receive_buffer_full, "receive-buffer-full") /* a relay's stream is faster than the engine */ \
   X(send_refused, "send-refused")             /* the kernel refused the datagram (no route, firewall) */ \
   X(path_mtu, "path-mtu")                     /* datagram larger than the path takes */ \
+  X(inner_too_large, "inner-too-large")       /* inner packet larger than the path takes; its sender was told */ \
   X(unknown_datagram, "unknown-datagram")     /* neither WireGuard nor STUN */ \
   X(malformed_datagram, "malformed-datagram") \
   X(bad_mac1, "bad-mac1")                     \

@@ -65,6 +65,8 @@ struct PathTable {
   /** Where data goes: the first, and in redundant mode also the second. */
   unsigned first = NONE;
   unsigned second = NONE;
+  /** Largest inner packet that passes there in one piece; no limit while the paths' MTUs are unknown. */
+  size_t inner_limit = SIZE_MAX;
 
   const Path* find(const PathAddress& address) const {
     for (const Path& path : paths) {
