@@ -48,7 +48,9 @@ function natAdvice(facts: Facts): Advice {
   if (mapping !== undefined) {
     return { case: "port-mapped", text: `The router maps ${mapping} to this machine: peers reach it directly.` };
   }
-  const isBehindNat = facts.portMapping?.problem?.case === "behind-nat";
+  const problem = facts.portMapping?.problem?.case;
+  // A router through which UDP passes is connected: if it says that it has no public address, it is behind a NAT.
+  const isBehindNat = problem === "behind-nat" || problem === "not-connected";
   if (isBehindNat && (nat.type === "port-restricted cone" || nat.type === "symmetric")) return doubleNat(nat, ipv6);
   switch (nat.type) {
     case "none":

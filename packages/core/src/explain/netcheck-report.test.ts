@@ -149,6 +149,8 @@ describe("the advice", () => {
     problem: { code: "behind-nat", text: "" },
   } as const;
 
+  const notConnected = { ...behindNat, external: null, problem: { code: "not-connected", text: "" } } as const;
+
   it.each<[string, Partial<GatheringSnapshot>, string]>([
     ["no-servers", { nats: [], servers: [], relays: [] }, "asterism admin relay add"],
     ["udp-blocked", { nats: [blocked] }, "relay.example"],
@@ -161,6 +163,7 @@ describe("the advice", () => {
     ["symmetric", { nats: [symmetric] }, "forward UDP port 41641"],
     ["double-nat", { nats: [symmetric], portMappings: [behindNat] }, "provider"],
     ["double-nat", { portMappings: [behindNat] }, "behind symmetric NATs"],
+    ["double-nat", { portMappings: [notConnected] }, "behind symmetric NATs"],
     ["easy-nat", { nats: [exampleNat({ type: "full cone" })], portMappings: [behindNat] }, "nobody's way"],
     ["symmetric-with-ipv6", { nats: [symmetric, ipv6] }, "IPv6 works"],
     ["public-firewalled", { nats: [blocked, ipv6] }, "firewall"],

@@ -193,6 +193,14 @@ describe("asking", () => {
     });
   });
 
+  it("says that the router has no public address, whatever else it says", () => {
+    const stage = new Stage();
+    stage.router.result = 3;
+    stage.network();
+    stage.input(() => stage.mapper.handleUpnpFailed("UPnP error 501", stage.now));
+    expect(stage.mapper.state.problem?.code).toBe("not-connected");
+  });
+
   it("asks nobody without a router", () => {
     const stage = new Stage();
     stage.network(null);

@@ -71,7 +71,7 @@ export class PortMapper {
   #mapping: Mapping | null = null;
   #problem: PortMappingProblem | null = null;
   #epoch: Epoch | null = null;
-  /** What the first of the protocols was answered that had an answer. */
+  /** Why the router does not map a port, as far as this attempt has got. */
   #refusal: PortMappingProblem | null = null;
   #failures = 0;
   #attemptedAt: Instant | undefined;
@@ -144,7 +144,7 @@ export class PortMapper {
   /** `refusal`: what the router says for people; null if there is no router that speaks UPnP. */
   handleUpnpFailed(refusal: string | null, now: Instant): void {
     if (this.#step.kind !== "upnp") return;
-    if (refusal !== null) this.#refusal ??= refused(refusal);
+    if (refusal !== null) this.#noteRefusal(refused(refusal));
     this.#fail(now);
   }
 
@@ -223,6 +223,11 @@ export class PortMapper {
     this.#attemptedAt = now;
     this.#refusal = null;
     this.#send(step, now);
+  }
+
+  /** The first one counts, unless a later one explains it. */
+  #noteRefusal(problem: PortMappingProblem): void {
+    if (this.#refusal === null || problem.code === "not-connected") this.#refusal = problem;
   }
 
   #tryUpnp(now: Instant): void {
@@ -345,7 +350,7 @@ export class PortMapper {
       return true;
     }
     if (kind !== "probe" && kind !== "pcp") return false;
-    if (resultCode !== UNSUPPORTED_VERSION) this.#refusal ??= pcpRefusal(resultCode);
+    if (resultCode !== UNSUPPORTED_VERSION) this.#noteRefusal(pcpRefusal(resultCode));
     this.#send({ kind: "nat-pmp", address: null, tries: 0, nextAt: now }, now);
     return true;
   }
@@ -383,7 +388,7 @@ export class PortMapper {
     if (answer.kind === "refused") {
       // A late answer to what was asked by PCP.
       if (answer.resultCode === UNSUPPORTED_VERSION) return false;
-      this.#refusal ??= natPmpRefusal(answer.resultCode);
+      this.#noteRefusal(natPmpRefusal(answer.resultCode));
       this.#tryUpnp(now);
       return true;
     }
