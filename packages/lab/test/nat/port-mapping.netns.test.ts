@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { createParser } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
 import { NetcheckAnswer, type NetworkCheck } from "@asterism/core/local-api";
@@ -21,6 +22,13 @@ async function member(world: World, host: Host, args: readonly string[] = []): P
   const agent = await world.agent(host, { args });
   await agent.join(await world.server.createKey());
   return agent;
+}
+
+/** Of the whole agent, with everything it has started. */
+async function residentBytes(agent: AgentProcess): Promise<number> {
+  const { stdout } = await agent.host.shell(`ps -o rss= --ppid ${agent.process.pid} -p ${agent.process.pid}`);
+  const sizes = stdout.trim().split("\n").map(Number);
+  return sizes.reduce((sum, kibibytes) => sum + kibibytes * 1_024, 0);
 }
 
 async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
@@ -56,6 +64,40 @@ describe("two sites that can't punch through, one with a router that maps ports"
     expect(report.direct).toBe(false);
     expect(await home.portMapping!.mappings()).toEqual([]);
     expect((await netcheck(a)).portMapping).toBeNull();
+  });
+});
+
+describe("a router that is no help", () => {
+  test("itself behind a NAT, it is reported and nothing is offered", async () => {
+    await using world = await World.create("double");
+    const carrier = { nat: "port-restricted", ipv6: false, lan: { ipv4Prefix: "100.64.7" } } as const;
+    const provider = await world.lab.router("provider", world.internet, carrier);
+    const home = await world.lab.router("home", provider.lan, { nat: "port-restricted", ipv6: false, portMapping: {} });
+    const agent = await member(world, await home.host("laptop"));
+    await vi.waitFor(async () => {
+      expect(await netcheck(agent)).toMatchObject({
+        portMappings: [],
+        portMapping: { external: null, problem: { case: "not-connected" } },
+      });
+    }, SLOW);
+  });
+
+  test.each(["garbage", "endless", "elsewhere", "deep"])("hostile (%s), it does the agent no harm", async (kind) => {
+    await using world = await World.create(kind);
+    const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
+    const script = fileURLToPath(new URL("../fixtures/hostile-router.ts", import.meta.url));
+    const router = home.machine.spawn([process.execPath, script, home.lan.gatewayIpv4, kind, home.machine.ipv4]);
+    await router.waitForOutput(/ready/);
+    const agent = await member(world, await home.host("laptop"));
+    await vi.waitFor(async () => expect((await netcheck(agent)).portMapping?.problem).not.toBeNull(), SLOW);
+    expect(router.stdout).toContain("asked by UPnP");
+    expect(router.stdout).not.toContain("led elsewhere");
+    expect(await netcheck(agent)).toMatchObject({
+      portMappings: [],
+      portMapping: { external: null, problem: { case: "refused" } },
+    });
+    expect(await residentBytes(agent)).toBeLessThan(400 << 20);
+    expect((await agent.network()).state).toBe("running");
   });
 });
 
