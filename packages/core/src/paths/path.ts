@@ -153,9 +153,16 @@ export class Path implements PathMetrics {
     this.nextCheckAt = at;
   }
 
-  /** The peer has shown that it reaches us here: check now. */
-  trigger(now: Instant): void {
-    if (this.lastCheckAt !== undefined && now - this.lastCheckAt < TRIGGER_GAP_MS) return;
+  /**
+   * The peer has shown that it reaches us here: check now. Checks from before its first sign may have met a NAT that
+   * opens only as the peer sends, so that time it does not matter how old they are.
+   */
+  handleHeard(now: Instant): void {
+    const isFirstSign = this.heardAt === undefined;
+    this.heardAt = now;
+    if (this.isTrusted(now)) return;
+    const isSoonAfterCheck = this.lastCheckAt !== undefined && now - this.lastCheckAt < TRIGGER_GAP_MS;
+    if (isSoonAfterCheck && !isFirstSign) return;
     if (this.#run === undefined || this.nextCheckAt === undefined) this.#run = 0;
     this.nextCheckAt = now;
   }

@@ -175,6 +175,18 @@ describe("checks of the peer", () => {
     expect(sent.map(({ to }) => to)).toEqual([at("203.0.113.5", 7), at("203.0.113.5", 7)]);
   });
 
+  it("are checked in return although our own check has just left, the first time: the peer's NAT may have dropped it", () => {
+    const paths = machine();
+    paths.handleCall(call("offer", remote("203.0.113.5")), START);
+    const kindsAt = (ms: number): string[] =>
+      runTo(paths, addMs(START, ms)).map(({ message: { class: kind } }) => kind);
+    expect(kindsAt(0)).toEqual(["request"]);
+    paths.handleCheck(message(requestOfB(1)), at("203.0.113.5"), addMs(START, 20));
+    expect(kindsAt(20)).toEqual(["success", "request"]);
+    paths.handleCheck(message(requestOfB(2)), at("203.0.113.5"), addMs(START, 40));
+    expect(kindsAt(40)).toEqual(["success"]);
+  });
+
   it("are answered with no more bytes than they had", () => {
     const paths = machine();
     paths.handleCheck(message(requestOfB(1)), at("2001:db8::1"), START);

@@ -305,9 +305,7 @@ export class PeerPaths {
 
   /** An authentic datagram came this way: find out whether we reach the peer there. */
   #checkInReturn(from: PathAddress, priority: number, now: Instant): void {
-    const path = this.#set.learn(from, priority);
-    if (path !== undefined) path.heardAt = now;
-    if (path !== undefined && !path.isTrusted(now)) path.trigger(now);
+    this.#set.learn(from, priority)?.handleHeard(now);
   }
 
   /** The answer may come from elsewhere than the request went to: what counts is that the peer got the request. */
