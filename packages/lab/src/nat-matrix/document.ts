@@ -13,15 +13,18 @@ export function formatDocument(
   machine: Machine,
   date: string,
 ): string {
+  const release = machine.kernel.split(".").slice(0, 2).join(".");
   return `# Which pairs get a direct path
 
 \`sudo npm run nat-matrix\` puts a machine behind a router of each kind, twice, and lets each of the one side talk to each of
-the other: a server, which relays, and ten agents as users run them, in network namespaces, IPv4 only. \`-- --write\` writes this
-file, \`-- --json\` prints the figures, \`-- --help\` lists the rest.
+the other: a server, which relays, and ten agents as users run them, in network namespaces, IPv4 only. \`-- --write\`
+writes this file, \`-- --json\` prints the figures, \`-- --help\` lists the rest.
 
 - Each router is what it claims: the lab asks Debian's \`stun\`, against coturn, before it hands one out.
 - Times count from the first packet, which is sent to a peer never talked to before, to the first answer, and to the first
   answer that came by a direct path. Echoes leave every 20 ms. The delay to the lab's internet is ${delayMs} ms each way.
+  Pairs run one after the other in the order of the rows, hard ones last; the first of each caller is its agent's first
+  call of all, which costs a little more.
 - A pair is direct if at the end ten answers in a row came by a direct path while the server's host saw no data packet.
   That traffic goes on with the server cut off is a test: \`packages/lab/test/nat\`.
 - Goals: every pair answers in less than ${FIRST_PING_GOAL_MS} ms; direct in less than ${DIRECT_GOAL_MS} ms, but for symmetric with symmetric
@@ -29,7 +32,7 @@ file, \`-- --json\` prints the figures, \`-- --help\` lists the rest.
 
 ## ${date}
 
-${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, ${machine.distribution}, Node ${machine.node}. ${tries === 1 ? "One try" : `Medians of ${tries} tries`}.
+${machine.cpu}, ${machine.cores} cores, Linux ${release}, ${machine.distribution}, Node ${machine.node}. ${tries === 1 ? "One try" : `Medians of ${tries} tries`}.
 
 ${formatTables(pairs)}
 `;
