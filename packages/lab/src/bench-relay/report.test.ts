@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { METRICS } from "./metrics.ts";
 import { buildRelayReport, formatRelayTable } from "./report.ts";
 import type { Pair } from "./run.ts";
-import { divideCores } from "./stage.ts";
+import { divideCores, parseCoreList } from "./stage.ts";
 
 const MACHINE = {
   cpu: "Abacus",
@@ -58,8 +58,8 @@ describe("relay bench report", () => {
   });
 
   test("load and relay have cores of their own where there are two", () => {
-    expect(divideCores(1)).toEqual({ load: [0], relay: [0] });
-    expect(divideCores(2)).toEqual({ load: [0], relay: [1] });
-    expect(divideCores(5)).toEqual({ load: [0, 1], relay: [2, 3, 4] });
+    expect(divideCores([3])).toEqual({ load: [3], relay: [3] });
+    expect(divideCores([0, 1])).toEqual({ load: [0], relay: [1] });
+    expect(divideCores(parseCoreList("1-2,4,6-7"))).toEqual({ load: [1, 2], relay: [4, 6, 7] });
   });
 });

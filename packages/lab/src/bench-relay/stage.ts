@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { readFileSync } from "node:fs";
 import type { Host } from "../net/host.ts";
 import type { Lab } from "../net/lab.ts";
 
@@ -59,10 +59,23 @@ export interface Cores {
 }
 
 /** Half of the cores for each; with a single one they share. */
-export function divideCores(count: number = cpus().length): Cores {
-  const all = Array.from({ length: count }, (_, index) => index);
-  const half = Math.floor(count / 2);
+export function divideCores(all: readonly number[] = usableCores()): Cores {
+  const half = Math.floor(all.length / 2);
   return half === 0 ? { load: all, relay: all } : { load: all.slice(0, half), relay: all.slice(half) };
+}
+
+/** What this process may run on, which can be less than the machine has. */
+function usableCores(): number[] {
+  const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return parseCoreList(list);
+}
+
+/** `0-2,5` as Linux writes it. */
+export function parseCoreList(list: string): number[] {
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
 }
 
 export function onCores(cores: readonly number[], argv: readonly string[]): string[] {
