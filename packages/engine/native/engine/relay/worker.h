@@ -43,7 +43,7 @@ class RelayWorker {
   bool watch_allocation(const Allocation& allocation);
 
  private:
-  static constexpr unsigned BATCH = 32;
+  static constexpr unsigned BATCH = 64;
   static constexpr size_t BUFFER_BYTES = 64 * 1024;
 
   union Control {
