@@ -13,7 +13,7 @@
 //             to client I^1, relayed twice
 //     BATCH   datagrams of PAYLOAD bytes per system call; HOW gso: as one segmented message, single: one by one
 //     WINDOW  datagrams of one client that may be on the way; 0: any number
-//   answered by `done sent=N received=N ns=N`, counted from a fifth of MS on.
+//   answered by `done sent=N received=N ns=N arrived=N`: counted from a fifth of MS on; arrived: all, late ones too.
 // It prints `ready PORT…`, the peers' ports, when it has opened everything. End of input ends it.
 
 #include <arpa/inet.h>
@@ -56,6 +56,8 @@ constexpr uint16_t kPeerChannel = 0x4000;
 constexpr uint16_t kClientChannel = 0x4001;
 // What has not arrived by then, while nothing arrives, is lost.
 constexpr uint64_t kLostNs = 20 * kNsPerMs;
+constexpr uint64_t kQuietNs = 10 * kNsPerMs;
+constexpr uint64_t kMaxSettleNs = 1'000 * kNsPerMs;
 
 [[noreturn]] void die(const char* what) {
   fprintf(stderr, "relayload: %s: %s\n", what, strerror(errno));
@@ -132,13 +134,13 @@ struct Flow {
   /** 0: none at this end. */
   uint16_t sendChannel = 0;
   bool arrivesInChannel = false;
-  bool stream = false;
   uint64_t sent = 0;
   uint64_t received = 0;
   /** Sequence number behind the newest that has arrived. */
   uint64_t arrived = 0;
   uint64_t lastProgressNs = 0;
-  std::vector<uint8_t> unsent;  // stream: what the socket did not take
+  /** Only of a stream: what its socket has not taken. */
+  std::vector<uint8_t>* unsent = nullptr;
 };
 
 struct Totals {
@@ -170,8 +172,11 @@ class Worker {
     const Totals after = totals();
     result = {after.sent - before.sent, after.received - before.received};
     ns = now - countedFrom;
+    settle(now);
+    arrived = totals().received;
   }
 
+  uint64_t arrived = 0;
   Totals result;
   uint64_t ns = 1;
 
@@ -187,12 +192,26 @@ class Worker {
     return sum;
   }
 
+  /** Until nothing is on the way: what is measured next must not pay for it. */
+  void settle(uint64_t ended) {
+    uint64_t progress = ended;
+    for (uint64_t now = ended; now - progress < kQuietNs && now - ended < kMaxSettleNs; now = nowNs()) {
+      bool busy = false;
+      for (Flow& flow : flows_) {
+        if (flow.unsent != nullptr && !flow.unsent->empty()) busy |= sendUnsent(flow);
+        busy |= drain(flow, now);
+      }
+      if (busy) progress = now;
+      else waitForArrival();
+    }
+  }
+
   bool fill(Flow& flow, uint64_t now) {
     if (flow.sent > flow.arrived && now - flow.lastProgressNs > kLostNs) flow.arrived = flow.sent;
     const uint64_t onTheWay = flow.sent - std::min(flow.arrived, flow.sent);
     if (run_.window != 0 && onTheWay + run_.batch > run_.window) return false;
     if (onTheWay == 0) flow.lastProgressNs = now;
-    return flow.stream ? sendStream(flow) : sendDatagrams(flow);
+    return flow.unsent != nullptr ? sendStream(flow) : sendDatagrams(flow);
   }
 
   size_t writeBatch(const Flow& flow) {
@@ -250,15 +269,20 @@ class Worker {
   }
 
   bool sendStream(Flow& flow) {
-    if (flow.unsent.empty()) {
+    if (flow.unsent->empty()) {
       const size_t each = writeBatch(flow);
-      flow.unsent.assign(buffers_.data(), buffers_.data() + each * run_.batch);
+      flow.unsent->assign(buffers_.data(), buffers_.data() + each * run_.batch);
       flow.sent += run_.batch;
     }
-    const ssize_t sent = send(flow.source, flow.unsent.data(), flow.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sendUnsent(flow);
+  }
+
+  static bool sendUnsent(Flow& flow) {
+    std::vector<uint8_t>& unsent = *flow.unsent;
+    const ssize_t sent = send(flow.source, unsent.data(), unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) return refused();
-    flow.unsent.erase(flow.unsent.begin(), flow.unsent.begin() + sent);
-    return true;
+    unsent.erase(unsent.begin(), unsent.begin() + sent);
+    return sent > 0;
   }
 
   /** Payloads are not fetched: the first bytes and the length of each message are enough. */
@@ -316,7 +340,7 @@ class Worker {
 
 class Load {
  public:
-  explicit Load(const Options& options) : options_(options) {
+  explicit Load(const Options& options) : options_(options), unsent_(options.clients) {
     const rlimit files{65'536, 65'536};
     setrlimit(RLIMIT_NOFILE, &files);
     openPeers();
@@ -445,13 +469,16 @@ class Load {
     for (std::thread& thread : threads) thread.join();
     Totals sum;
     uint64_t ns = 0;
+    uint64_t arrived = 0;
     for (const Worker& worker : workers) {
       sum.sent += worker.result.sent;
       sum.received += worker.result.received;
+      arrived += worker.arrived;
       ns = std::max(ns, worker.ns);
     }
-    printf("done sent=%llu received=%llu ns=%llu\n", static_cast<unsigned long long>(sum.sent),
-           static_cast<unsigned long long>(sum.received), static_cast<unsigned long long>(ns));
+    printf("done sent=%llu received=%llu ns=%llu arrived=%llu\n", static_cast<unsigned long long>(sum.sent),
+           static_cast<unsigned long long>(sum.received), static_cast<unsigned long long>(ns),
+           static_cast<unsigned long long>(arrived));
   }
 
   Flow flowOf(const Run& run, unsigned index) {
@@ -461,7 +488,7 @@ class Load {
     flow.sendChannel = down ? 0 : run.way == "up" ? kPeerChannel : kClientChannel;
     flow.sink = down ? clients_[index] : run.way == "up" ? peers_[index] : clients_[(index ^ 1) % options_.clients];
     flow.arrivesInChannel = run.way != "up";
-    flow.stream = options_.tcp;
+    if (options_.tcp) flow.unsent = &unsent_[index];
     discard(flow.sink);
     return flow;
   }
@@ -475,6 +502,7 @@ class Load {
   const Options options_;
   std::vector<int> clients_;
   std::vector<int> peers_;
+  std::vector<std::vector<uint8_t>> unsent_;
   std::string input_;
 };
 

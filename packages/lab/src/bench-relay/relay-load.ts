@@ -31,6 +31,8 @@ export interface Traffic {
 export interface Counted {
   readonly packetsPerSecond: number;
   readonly megabitsPerSecond: number;
+  /** All that arrived, before and after what the rates are of. */
+  readonly packets: number;
 }
 
 /** Clients of one user; relays limit how many a user may have. */
@@ -102,10 +104,14 @@ export class RelayLoad implements AsyncDisposable {
     const answer = this.#nextAnswer(durationMs + 20_000);
     this.#process.write(`run ${way} ${payloadBytes} ${batch} ${how} ${window} ${durationMs}\n`);
     const line = await answer;
-    const match = /^done sent=\d+ received=(\d+) ns=(\d+)$/.exec(line);
+    const match = /^done sent=\d+ received=(\d+) ns=(\d+) arrived=(\d+)$/.exec(line);
     if (match === null) throw new LabError(`the load answered '${line}'`);
     const packetsPerSecond = (Number(match[1]) * 1e9) / Number(match[2]);
-    return { packetsPerSecond, megabitsPerSecond: (packetsPerSecond * payloadBytes * 8) / 1e6 };
+    return {
+      packetsPerSecond,
+      megabitsPerSecond: (packetsPerSecond * payloadBytes * 8) / 1e6,
+      packets: Number(match[3]),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

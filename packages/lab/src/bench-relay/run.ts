@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly log: (line: string) => void;
 }
 
-interface Contender {
+interface Contender extends AsyncDisposable {
   readonly server: RelayServer;
   readonly load: RelayLoad;
 }
@@ -33,10 +33,9 @@ interface Contender {
 export async function runRounds(options: RunOptions): Promise<Readonly<Record<string, readonly Pair[]>>> {
   await using lab = Lab.create("benchrelay");
   const stage = await openStage(lab);
-  const contenders = {
-    asterism: await openContender("asterism", stage, options),
-    coturn: await openContender("coturn", stage, options),
-  };
+  await using asterism = await openContender("asterism", stage, options);
+  await using coturn = await openContender("coturn", stage, options);
+  const contenders = { asterism, coturn };
   const pairs: Record<string, Pair[]> = {};
   for (let round = 0; round < options.rounds; round++) {
     const order = round % 2 === 0 ? RELAYS : RELAYS.toReversed();
@@ -59,7 +58,10 @@ async function openContender(name: RelayName, stage: Stage, options: RunOptions)
     cores: options.cores.load,
     ...(options.tcp === true ? { tcp: true } : { across: true }),
   });
-  return { server, load };
+  const close = async (): Promise<void> => {
+    await Promise.all([load[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+  };
+  return { server, load, [Symbol.asyncDispose]: close };
 }
 
 /** Each window with one relay right after the other; what counts is each one's best. */
@@ -87,12 +89,11 @@ async function measure(
   window: number,
   milliseconds: number,
 ): Promise<Figure> {
-  const [cpuBefore, startedAt] = [server.cpuNs(), performance.now()];
-  const { packetsPerSecond, megabitsPerSecond } = await load.run(traffic, window, milliseconds);
-  const busy = (server.cpuNs() - cpuBefore) / ((performance.now() - startedAt) * 1e6);
+  const cpuBefore = server.cpuNs();
+  const { packetsPerSecond, megabitsPerSecond, packets } = await load.run(traffic, window, milliseconds);
   return {
     value: unit === "Mbit/s" ? megabitsPerSecond : packetsPerSecond,
-    cpuNsPerPacket: packetsPerSecond === 0 ? 0 : (busy * 1e9) / packetsPerSecond,
+    cpuNsPerPacket: packets === 0 ? 0 : (server.cpuNs() - cpuBefore) / packets,
   };
 }
 
@@ -105,7 +106,7 @@ export interface Memory {
 export async function measureMemory(name: RelayName, allocations: number, cores: Cores): Promise<Memory> {
   await using lab = Lab.create("benchrelay");
   const stage = await openStage(lab);
-  const server = await RelayServer.start(name, stage, cores.relay);
+  await using server = await RelayServer.start(name, stage, cores.relay);
   const beforeBytes = server.residentBytes();
   await using _load = await RelayLoad.open(stage, server, { clients: allocations, cores: cores.load });
   return { beforeBytes, afterBytes: server.residentBytes() };
