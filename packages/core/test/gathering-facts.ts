@@ -33,6 +33,7 @@ export function exampleRelay(more: Partial<RelaySnapshot> = {}): RelaySnapshot {
 
 export function exampleAllocation(more: Partial<AllocationSnapshot> = {}): AllocationSnapshot {
   return {
+    transport: "udp",
     linkId: 1,
     state: "allocated",
     server: { address: "198.51.100.1", port: 3478 },

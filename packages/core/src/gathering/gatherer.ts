@@ -8,8 +8,8 @@
  * are asked again if their answers are older than 25 s, and the nearest relay is asked for an allocation on each link.
  * Five minutes after the last need allocations are given back, and nothing is sent any more.
  *
- * Relays are reached over UDP on the links' own sockets. Streams to relays (TCP, TLS) would be clients beside these:
- * their allocations add candidates and channels in the same way.
+ * Relays are reached over UDP on the links' own sockets. One that answers nothing there for a second is reached by a
+ * stream as well (TLS, TCP), and only by that until UDP has worked again for a while. A stream is a link of its own.
  *
  * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`.
  */
@@ -21,7 +21,9 @@ import {
   candidatePriority,
   type LocalCandidate,
   linkPreferenceOf,
+  MIN_DATAGRAM_PREFERENCE,
   offeredCandidates,
+  STREAM_PREFERENCE,
 } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { RandomBytes } from "../random.ts";
@@ -35,12 +37,16 @@ import { RelayClients } from "./relay-clients.ts";
 import {
   DISCOVERY_GAP_MS,
   MAX_RELAYS_AT_ONCE,
+  MAX_STREAM_RETIRE_MS,
   NEED_MS,
+  RASH_RETIRE_FACTOR,
   REFLEXIVE_FRESH_MS,
   RELAY_CHOICE_MS,
   RELAY_IDLE_MS,
   RELAY_RETIRE_MS,
+  STREAM_RETIRE_MS,
   STUN_SERVERS_ASKED,
+  UDP_PATIENCE_MS,
 } from "./timings.ts";
 
 export interface GathererOptions {
@@ -80,6 +86,11 @@ export class Gatherer {
   #preferredId: string | undefined;
   /** Until then an answer may show which relay is the nearest. */
   #chooseBy: Instant | undefined;
+  /** When the stream to the preferred relay is given up, as UDP works. */
+  #streamRetireAt: Instant | undefined;
+  /** When that was done last, and how long UDP has to work before it is done again. */
+  #streamRetiredAt: Instant | undefined;
+  #streamRetireMs = STREAM_RETIRE_MS;
   /** When another relay than the preferred one is given up. */
   #retireAt: Instant | undefined;
 
@@ -116,6 +127,7 @@ export class Gatherer {
     if (isChanged) {
       this.#discover(now);
       this.#clients.handleResume(now);
+      this.#clients.restartStreams(now);
       if (this.#isNeeded(now)) this.#useRelay(now);
     }
     this.#settle(now);
@@ -167,6 +179,18 @@ export class Gatherer {
     this.#settle(now);
   }
 
+  /** The stream of an `open-stream` event is open; what is sent by link `linkId` travels there. */
+  handleStreamOpened(streamId: number, linkId: LinkId, now: Instant): void {
+    this.#clients.handleStreamOpened(streamId, linkId, now);
+    this.#settle(now);
+  }
+
+  /** It could not be opened, or is closed. */
+  handleStreamClosed(streamId: number, now: Instant): void {
+    this.#clients.handleStreamClosed(streamId, now);
+    this.#settle(now);
+  }
+
   /** The relayed path in use is not trusted any more. */
   handleRelayDoubt(linkId: LinkId, relay: UdpAddress, now: Instant): void {
     this.#clients.handleDoubt(linkId, relay, now);
@@ -210,6 +234,7 @@ export class Gatherer {
       this.#refresh(now);
       this.#useRelay(now);
     } else this.#needEndsAt = undefined;
+    if (this.#streamRetireAt !== undefined && now >= this.#streamRetireAt) this.#retireStream(now);
     if (this.#retireAt !== undefined && now >= this.#retireAt) {
       this.#retireAt = undefined;
       this.#clients.close((relayId) => relayId !== this.#preferredId, now);
@@ -224,9 +249,11 @@ export class Gatherer {
     next = earliest(next, this.#clients.pollTimeout());
     next = earliest(next, this.#idleAt());
     next = earliest(next, this.#retireAt);
+    next = earliest(next, this.#streamRetireAt);
     if (this.#needEndsAt === undefined) return next;
     next = earliest(next, this.#needEndsAt);
     next = earliest(next, this.#chooseBy);
+    next = earliest(next, this.#streamDueAt());
     return this.#askedAt === undefined ? next : earliest(next, addMs(this.#askedAt, REFLEXIVE_FRESH_MS));
   }
 
@@ -247,7 +274,7 @@ export class Gatherer {
       relays: this.#relays.map((relay) => ({
         id: relay.id,
         name: relay.name,
-        addresses: relay.udp,
+        addresses: relay.udp.length > 0 ? relay.udp : relay.streams.map(({ address }) => address),
         rttMs: this.#facts.rttMs(relay.udp),
         isPreferred: relay.id === this.#preferredId,
         allocations: this.#clients.snapshot(relay.id),
@@ -291,6 +318,7 @@ export class Gatherer {
     if (answer?.mapped === undefined) return answer !== undefined;
     const { to, mapped, rttMs } = answer;
     this.#facts.add(to.linkId, to.remote, mapped, rttMs, now);
+    this.#clients.handleReachable(to.linkId, to.remote, now);
     return true;
   }
 
@@ -305,8 +333,10 @@ export class Gatherer {
   #useRelay(now: Instant): void {
     if (this.#relays.length === 0 || this.#links.size === 0) return;
     if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
-    const options = this.#relays.map(({ id, udp }) => {
-      return { id, rttMs: this.#facts.rttMs(udp), isFailing: this.#clients.isFailing(id) };
+    const isBlocked = this.#isUdpBlocked();
+    const options = this.#relays.map(({ id, udp, streams }) => {
+      const isFailing = this.#clients.isFailing(id) || (isBlocked && streams.length === 0);
+      return { id, rttMs: this.#facts.rttMs(udp), isFailing };
     });
     const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
     const chosenId = chooseRelay(options, this.#preferredId, mayWait);
@@ -318,6 +348,48 @@ export class Gatherer {
       const server = this.#relayServer(chosen, linkId, link);
       if (server !== undefined) this.#clients.open(linkId, chosen, server, now);
     }
+    const dueAt = this.#streamDueAt();
+    if (dueAt !== undefined && now >= dueAt) this.#openStream(chosen, now);
+  }
+
+  #openStream(relay: Relay, now: Instant): void {
+    const retireMs = this.#streamRetireMs;
+    const wasRash = this.#streamRetiredAt !== undefined && now - this.#streamRetiredAt < RASH_RETIRE_FACTOR * retireMs;
+    this.#streamRetireMs = wasRash ? Math.min(2 * retireMs, MAX_STREAM_RETIRE_MS) : STREAM_RETIRE_MS;
+    this.#clients.openStream(relay, now);
+  }
+
+  /** When the preferred relay is to be reached by a stream as well; undefined if that is so, or there is no reason. */
+  #streamDueAt(): Instant | undefined {
+    const relay = this.#relays.find(({ id }) => id === this.#preferredId);
+    if (relay === undefined || relay.streams.length === 0 || this.#clients.hasStream(relay.id)) return undefined;
+    const isUdpUsable = [...this.#links].some(([linkId, link]) => this.#relayServer(relay, linkId, link) !== undefined);
+    if (!isUdpUsable) return this.#neededAt;
+    const silentSince = this.#clients.silentSince(relay.id);
+    if (silentSince === undefined) return undefined;
+    return addMs(silentSince, this.#isUdpBlocked() ? 0 : UDP_PATIENCE_MS);
+  }
+
+  /** The last examination of the NATs found no way out over UDP. */
+  #isUdpBlocked(): boolean {
+    const nats = this.#discovery.snapshot();
+    return nats.length > 0 && nats.every(({ udp }) => udp === false);
+  }
+
+  /** Plans the end of the stream while UDP works, and calls it off when it ceases to. */
+  #reviewStream(now: Instant): void {
+    const id = this.#preferredId;
+    const isIdle = id !== undefined && this.#clients.hasStream(id) && this.#clients.worksOverUdp(id, now);
+    if (isIdle) this.#streamRetireAt ??= addMs(now, this.#streamRetireMs);
+    else this.#streamRetireAt = undefined;
+  }
+
+  #retireStream(now: Instant): void {
+    const id = this.#preferredId;
+    this.#streamRetireAt = undefined;
+    if (id === undefined || !this.#clients.worksOverUdp(id, now)) return;
+    this.#streamRetiredAt = now;
+    this.#clients.closeStream(id, now);
   }
 
   /** The one that was used before stays for a while, as peers know its addresses. */
@@ -357,6 +429,7 @@ export class Gatherer {
       else this.#announceNats();
     }
     if (this.#chooseBy !== undefined && this.#isNeeded(now)) this.#useRelay(now);
+    this.#reviewStream(now);
     this.#publish();
     for (let event = this.#clients.pollEvent(); event !== undefined; event = this.#clients.pollEvent()) {
       this.#events.push(event);
@@ -408,8 +481,9 @@ export class Gatherer {
   }
 
   #relayedCandidates(): LocalCandidate[] {
-    return this.#clients.relayedAddresses().map(({ linkId, relay, address }) => {
-      const priority = candidatePriority("relayed", this.#links.get(linkId)?.preference ?? 0);
+    return this.#clients.relayedAddresses().map(({ linkId, relay, address, overStream }) => {
+      const preference = Math.max(MIN_DATAGRAM_PREFERENCE, this.#links.get(linkId)?.preference ?? 0);
+      const priority = candidatePriority("relayed", overStream ? STREAM_PREFERENCE : preference);
       return { kind: "relayed", address, linkId, priority, relay };
     });
   }
@@ -425,6 +499,6 @@ function describeLinks(given: readonly LocalCandidate[]): Map<LinkId, Link> {
   return links;
 }
 
-function placesOf({ udp }: Relay): string {
-  return udp.map(formatUdpAddress).join();
+function placesOf({ udp, streams }: Relay): string {
+  return JSON.stringify([udp, streams]);
 }

@@ -5,13 +5,25 @@ import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { Instant } from "../time.ts";
 import type { TurnClientSnapshot } from "../turn/index.ts";
 
-/** A TURN server that may be used, with what is needed to reach it over UDP. */
+/** Where a relay is reached by a stream. */
+export interface StreamEndpoint {
+  readonly transport: "tcp" | "tls";
+  readonly address: UdpAddress;
+  /** For TLS: name to ask for (SNI); null if it has none. */
+  readonly serverName: string | null;
+  /** For TLS: SHA-256 of the only certificate that is accepted, lower-case hex; null: any (the password proves the relay). */
+  readonly fingerprint: string | null;
+}
+
+/** A TURN server that may be used, with what is needed to reach it. */
 export interface Relay {
   readonly id: string;
   /** For people. */
   readonly name: string;
-  /** Where it answers on UDP: one or more, of either IP version. */
+  /** Where it answers on UDP, of either IP version; none if it does not. */
   readonly udp: readonly UdpAddress[];
+  /** Where it accepts streams, in the order in which they are tried. */
+  readonly streams: readonly StreamEndpoint[];
   readonly username: string;
   readonly password: string;
 }
@@ -26,11 +38,17 @@ export type GatheringEvent =
   | ({ readonly kind: "channel-lost"; readonly owner: string } & ChannelPlace)
   /** The relay has heard something from an address that no channel is bound to. */
   | ({ readonly kind: "indirect"; readonly bytes: Uint8Array } & ChannelPlace)
+  /** `handleStreamOpened` or `handleStreamClosed` follows. */
+  | { readonly kind: "open-stream"; readonly streamId: number; readonly endpoint: StreamEndpoint }
+  /** What is left of it is closed, and nothing is sent there any more. */
+  | { readonly kind: "close-stream"; readonly streamId: number; readonly linkId: LinkId | null }
   /** What a person may want to know about a relay; a log line. */
   | { readonly kind: "notice"; readonly level: "info" | "warn"; readonly text: string };
 
 export interface AllocationSnapshot extends TurnClientSnapshot {
-  readonly linkId: LinkId;
+  readonly transport: "udp" | "tcp" | "tls";
+  /** Null while a stream is being opened. */
+  readonly linkId: LinkId | null;
 }
 
 export interface RelaySnapshot {

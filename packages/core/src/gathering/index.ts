@@ -6,5 +6,6 @@ export type {
   ReflexiveFact,
   Relay,
   RelaySnapshot,
+  StreamEndpoint,
 } from "./gathering-types.ts";
 export { readRelays } from "./relay-list.ts";

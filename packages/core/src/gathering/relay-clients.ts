@@ -1,21 +1,25 @@
 /**
- * The TURN clients of this host, one for each link and relay, and the channels through their allocations.
+ * The TURN clients of this host, and the channels through their allocations: over UDP one for each link and relay, and
+ * one by stream for a relay that UDP does not reach.
  *
- * Over UDP on the links' own sockets, so that an allocation's packets are a path like any other. Several peers may want
- * the same channel; it is released when the last one does not want it any more.
+ * Over UDP on the links' own sockets, so that an allocation's packets are a path like any other. A stream is a link of
+ * its own, by which only the relay is reached. Several peers may want the same channel; it is released when the last one
+ * does not want it any more.
  */
 import { formatUdpAddress, type LinkId, type PathAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import type { ChannelPlace } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { earliest, type Instant } from "../time.ts";
 import { TurnClient, type TurnClientEvent } from "../turn/index.ts";
-import type { AllocationSnapshot, GatheringEvent, Relay } from "./gathering-types.ts";
-import { RELAY_DOUBT_GAP_MS } from "./timings.ts";
+import type { AllocationSnapshot, GatheringEvent, Relay, StreamEndpoint } from "./gathering-types.ts";
+import { StreamRace } from "./stream-race.ts";
+import { RELAY_DOUBT_GAP_MS, UDP_PATIENCE_MS } from "./timings.ts";
 
 export interface RelayedAddress {
   readonly linkId: LinkId;
   readonly relay: UdpAddress;
   readonly address: UdpAddress;
+  readonly overStream: boolean;
 }
 
 interface Channel {
@@ -26,7 +30,10 @@ interface Channel {
 }
 
 interface RelayClient {
-  readonly linkId: LinkId;
+  /** Null while a stream is being opened. */
+  linkId: LinkId | null;
+  /** Undefined over UDP. */
+  readonly race: StreamRace | undefined;
   readonly relay: Relay;
   readonly client: TurnClient;
   readonly channels: Map<string, Channel>; // bounded: the client refuses to bind too many
@@ -40,8 +47,9 @@ interface RelayClient {
 
 export class RelayClients {
   readonly #random: RandomBytes;
-  readonly #clients: RelayClient[] = []; // bounded: links × MAX_RELAYS_AT_ONCE, and those that are closing
+  readonly #clients: RelayClient[] = []; // bounded: (links + a stream) × MAX_RELAYS_AT_ONCE, and those that are closing
   readonly #events: GatheringEvent[] = []; // bounded: drained after every input
+  #nextStreamId = 1;
 
   constructor(random: RandomBytes) {
     this.#random = random;
@@ -49,26 +57,92 @@ export class RelayClients {
 
   /** Asks the relay for an allocation, unless there is one, or one is asked for. */
   open(linkId: LinkId, relay: Relay, server: UdpAddress, now: Instant): void {
-    if (this.#clients.some((known) => known.linkId === linkId && known.relay.id === relay.id && !known.isClosing))
-      return;
-    const families = ([4, 6] as const).filter((family) =>
-      relay.udp.some(({ address }) => address.includes(":") === (family === 6)),
-    );
+    if (this.#open().some((known) => known.linkId === linkId && known.relay.id === relay.id)) return;
+    const families = familiesOf(relay.udp);
     const { username, password } = relay;
     const credentials = { username, password };
     const random = this.#random;
     const client = new TurnClient({ transport: "udp", server, linkId, credentials, families, random });
-    client.start(now);
-    this.#clients.push({
-      linkId,
-      relay,
-      client,
-      channels: new Map(),
-      server,
-      relayedAddresses: [],
-      isFailing: false,
-      isClosing: false,
-      doubtedAt: undefined,
+    this.#add(client, { linkId, relay, server, race: undefined }, now);
+  }
+
+  /** The same by a stream. */
+  openStream(relay: Relay, now: Instant): void {
+    const [first] = relay.streams;
+    if (first === undefined || this.hasStream(relay.id)) return;
+    const families = familiesOf(relay.streams.map(({ address }) => address));
+    const { username, password } = relay;
+    const credentials = { username, password };
+    const random = this.#random;
+    const server = first.address;
+    const client = new TurnClient({ transport: "stream", server, linkId: 0, credentials, families, random });
+    this.#add(client, { linkId: null, relay, server, race: new StreamRace(() => this.#nextStreamId++) }, now);
+    this.#collect(now);
+  }
+
+  hasStream(relayId: string): boolean {
+    return this.#open().some(({ relay, race }) => relay.id === relayId && race !== undefined);
+  }
+
+  closeStream(relayId: string, now: Instant): void {
+    for (const known of this.#open()) {
+      if (known.relay.id === relayId && known.race !== undefined) this.#closeClient(known, now);
+    }
+    this.#collect(now);
+  }
+
+  /** A stream is open, and is this link. */
+  handleStreamOpened(streamId: number, linkId: LinkId, now: Instant): void {
+    const known = this.#findStream(streamId);
+    if (known?.race.handleOpened(streamId) !== true) {
+      this.#events.push({ kind: "close-stream", streamId, linkId });
+      return;
+    }
+    known.linkId = linkId;
+    known.server = known.race.endpoint?.address ?? known.server;
+    known.client.handleStreamOpen(now);
+    this.#collect(now);
+  }
+
+  handleStreamClosed(streamId: number, now: Instant): void {
+    const known = this.#findStream(streamId);
+    if (known === undefined) return;
+    if (known.race.handleClosed(streamId, now)) known.client.handleStreamClosed(now);
+    this.#collect(now);
+  }
+
+  /** Streams that stand on addresses which may be gone: begin anew. */
+  restartStreams(now: Instant): void {
+    for (const known of this.#open()) {
+      if (known.race === undefined || known.linkId === null) continue;
+      known.client.handleStreamClosed(now);
+      known.client.handleResume(now);
+    }
+    this.#collect(now);
+  }
+
+  /** The relay answers over UDP on this link: a client that waits need not wait any more. */
+  handleReachable(linkId: LinkId, server: UdpAddress, now: Instant): void {
+    for (const known of this.#open()) {
+      const isWaiting = known.race === undefined && known.client.snapshot().state === "waiting";
+      if (isWaiting && isAt(known, linkId, server)) known.client.handleResume(now);
+    }
+    this.#collect(now);
+  }
+
+  /** Since when the relay has answered nothing over UDP, on any link; undefined if it has, or was not asked. */
+  silentSince(relayId: string): Instant | undefined {
+    const own = this.#open().filter(({ relay, race }) => relay.id === relayId && race === undefined);
+    const silences = own.map(({ client }) => client.unansweredSince);
+    if (silences.length === 0 || silences.includes(undefined)) return undefined;
+    return silences.reduce((latest, at) => ((at ?? 0) > (latest ?? 0) ? at : latest));
+  }
+
+  /** True with an allocation over UDP, on any link, whose relay is not silent. */
+  worksOverUdp(relayId: string, now: Instant): boolean {
+    return this.#open().some(({ relay, race, relayedAddresses, client }) => {
+      const isHeard = client.unansweredSince === undefined || now - client.unansweredSince < UDP_PATIENCE_MS;
+      return relay.id === relayId && race === undefined && relayedAddresses.length > 0 && isHeard;
     });
   }
 
@@ -85,11 +159,7 @@ export class RelayClients {
   /** Gives the allocations of these relays back. */
   close(isUnwanted: (relayId: string) => boolean, now: Instant): void {
     for (const known of this.#open()) {
-      if (!isUnwanted(known.relay.id)) continue;
-      this.#dropChannels(known, now);
-      known.isClosing = true;
-      known.relayedAddresses = [];
-      known.client.close(now);
+      if (isUnwanted(known.relay.id)) this.#closeClient(known, now);
     }
     this.#collect(now);
   }
@@ -110,8 +180,10 @@ export class RelayClients {
 
   /** Addresses at which the relays receive for us. */
   relayedAddresses(): RelayedAddress[] {
-    return this.#open().flatMap(({ linkId, server, relayedAddresses }) =>
-      relayedAddresses.map((address) => ({ linkId, relay: server, address })),
+    return this.#open().flatMap(({ linkId, server, race, relayedAddresses }) =>
+      linkId === null
+        ? []
+        : relayedAddresses.map((address) => ({ linkId, relay: server, address, overStream: race !== undefined })),
     );
   }
 
@@ -153,12 +225,14 @@ export class RelayClients {
   /** Undefined if the datagram came from none of our relays; else whether it was acted upon. */
   handleDatagram(bytes: Uint8Array, from: PathAddress, now: Instant): { readonly dropped: string | null } | undefined {
     const own = this.#clients.filter(
-      ({ linkId, client }) => linkId === from.linkId && udpAddressEquals(client.snapshot().server, from.remote),
+      ({ linkId, race, client }) =>
+        linkId === from.linkId && (race !== undefined || udpAddressEquals(client.snapshot().server, from.remote)),
     );
     if (own.length === 0 || from.channel !== null) return undefined;
     let dropped: string | null = null;
-    for (const { client } of own) {
-      dropped = client.handleDatagram(bytes, from, now) ?? null;
+    for (const { client, race } of own) {
+      if (race === undefined) dropped = client.handleDatagram(bytes, from, now) ?? null;
+      else client.handleStream(bytes, now);
       if (dropped === null) break;
     }
     this.#collect(now);
@@ -171,6 +245,8 @@ export class RelayClients {
     if (known === undefined) return;
     if (known.doubtedAt !== undefined && now - known.doubtedAt < RELAY_DOUBT_GAP_MS) return;
     known.doubtedAt = now;
+    // It was asked the last time. A stream whose other end is gone can stay open for long.
+    if (known.race !== undefined && known.client.unansweredSince !== undefined) known.client.handleStreamClosed(now);
     known.client.handleResume(now);
     this.#collect(now);
   }
@@ -181,23 +257,29 @@ export class RelayClients {
   }
 
   handleTimeout(now: Instant): void {
-    for (const { client } of [...this.#clients]) {
+    for (const { client, race } of [...this.#clients]) {
       const at = client.pollTimeout()?.at;
       if (at !== undefined && at <= now) client.handleTimeout(now);
+      race?.handleTimeout(now);
     }
     this.#collect(now);
   }
 
   pollTimeout(): Instant | undefined {
     let next: Instant | undefined;
-    for (const { client } of this.#clients) next = earliest(next, client.pollTimeout()?.at);
+    for (const { client, race } of this.#clients) {
+      next = earliest(next, client.pollTimeout()?.at);
+      next = earliest(next, race?.pollTimeout());
+    }
     return next;
   }
 
   pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
-    for (const { client } of this.#clients) {
-      const transmit = client.pollTransmit();
-      if (transmit !== undefined) return transmit;
+    for (const { client, race, linkId, server } of this.#clients) {
+      for (let transmit = client.pollTransmit(); transmit !== undefined; transmit = client.pollTransmit()) {
+        if (race === undefined) return transmit;
+        if (linkId !== null) return { to: { linkId, remote: server, channel: null }, bytes: transmit.bytes };
+      }
     }
     // A client that is closed has nothing more to send.
     for (const known of this.#clients.filter(({ client }) => client.snapshot().state === "closed")) {
@@ -213,7 +295,36 @@ export class RelayClients {
   snapshot(relayId: string): AllocationSnapshot[] {
     return this.#clients
       .filter(({ relay }) => relay.id === relayId)
-      .map(({ linkId, client }) => ({ linkId, ...client.snapshot() }));
+      .map(({ linkId, relay, race, client }) => {
+        const transport = race === undefined ? "udp" : (race.endpoint ?? relay.streams[0])?.transport;
+        return { linkId, transport: transport ?? "tls", ...client.snapshot() };
+      });
+  }
+
+  #add(client: TurnClient, own: Pick<RelayClient, "linkId" | "relay" | "server" | "race">, now: Instant): void {
+    client.start(now);
+    this.#clients.push({
+      ...own,
+      client,
+      channels: new Map(),
+      relayedAddresses: [],
+      isFailing: false,
+      isClosing: false,
+      doubtedAt: undefined,
+    });
+  }
+
+  #closeClient(known: RelayClient, now: Instant): void {
+    this.#dropChannels(known, now);
+    known.isClosing = true;
+    known.relayedAddresses = [];
+    known.client.close(now);
+  }
+
+  #findStream(streamId: number): (RelayClient & { readonly race: StreamRace }) | undefined {
+    const isOwner = (known: RelayClient): known is RelayClient & { readonly race: StreamRace } =>
+      known.race?.has(streamId) === true;
+    return this.#clients.find(isOwner);
   }
 
   #open(): RelayClient[] {
@@ -229,22 +340,40 @@ export class RelayClients {
       for (let event = known.client.pollEvent(); event !== undefined; event = known.client.pollEvent()) {
         this.#handleEvent(known, event, now);
       }
+      this.#collectStreams(known);
     }
+  }
+
+  #collectStreams(known: RelayClient): void {
+    const { race } = known;
+    if (race === undefined) return;
+    for (let event = race.pollEvent(); event !== undefined; event = race.pollEvent()) {
+      if (event.kind === "open") this.#events.push({ ...event, kind: "open-stream" });
+      else {
+        const { streamId, wasOpen } = event;
+        this.#events.push({ kind: "close-stream", streamId, linkId: wasOpen ? known.linkId : null });
+      }
+    }
+    if (race.endpoint === undefined) known.linkId = null;
   }
 
   #handleEvent(known: RelayClient, event: TurnClientEvent, now: Instant): void {
     switch (event.kind) {
       case "allocated":
         known.isFailing = false;
-        known.server = event.server;
+        if (known.race === undefined) known.server = event.server;
         known.relayedAddresses = event.relayedAddresses;
-        this.#notice("info", `relay ${known.relay.name} is ready`);
+        this.#notice("info", `relay ${known.relay.name} is ready${describeTransport(known)}`);
         return;
       case "failed":
-        if (!known.isFailing) this.#notice("warn", `relay ${known.relay.name} is of no use: ${event.reason}`);
+        if (!known.isFailing) {
+          const transport = describeTransport(known);
+          this.#notice("warn", `relay ${known.relay.name} is of no use${transport}: ${event.reason}`);
+        }
         known.isFailing = true;
         known.relayedAddresses = [];
         this.#dropChannels(known, now);
+        known.race?.stop();
         return;
       case "channel-bound": {
         const channel = known.channels.get(formatUdpAddress(event.peer));
@@ -258,15 +387,26 @@ export class RelayClients {
         return;
       case "data": {
         const { linkId, server } = known;
-        const place = { linkId, relay: server, peer: event.peer };
-        if (event.channel === null) this.#events.push({ kind: "indirect", ...place, bytes: event.bytes });
+        if (event.channel !== null || linkId === null) return;
+        this.#events.push({ kind: "indirect", linkId, relay: server, peer: event.peer, bytes: event.bytes });
         return;
       }
       case "connect":
-      case "permitted":
+        known.race?.start(this.#endpoints(known, event.server), now);
+        return;
       case "closed":
+        known.race?.stop();
+        return;
+      case "permitted":
         return;
     }
+  }
+
+  /** All of the relay's, or the one that it has sent us to (RFC 8489 §10). */
+  #endpoints({ relay, race }: RelayClient, server: UdpAddress): readonly StreamEndpoint[] {
+    const [first] = relay.streams;
+    if (first === undefined || udpAddressEquals(first.address, server)) return relay.streams;
+    return [{ ...(race?.endpoint ?? first), address: server }];
   }
 
   #dropChannels(known: RelayClient, now: Instant): void {
@@ -288,6 +428,17 @@ export class RelayClients {
   #notice(level: "info" | "warn", text: string): void {
     this.#events.push({ kind: "notice", level, text });
   }
+}
+
+function familiesOf(addresses: readonly UdpAddress[]): (4 | 6)[] {
+  return ([4, 6] as const).filter((family) =>
+    addresses.some(({ address }) => address.includes(":") === (family === 6)),
+  );
+}
+
+function describeTransport({ race }: RelayClient): string {
+  if (race === undefined) return "";
+  return race.endpoint === undefined ? " by a stream" : ` over ${race.endpoint.transport.toUpperCase()}`;
 }
 
 function isAt(known: RelayClient, linkId: LinkId, relay: UdpAddress): boolean {

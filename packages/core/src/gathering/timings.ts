@@ -26,6 +26,17 @@ export const MAX_REFLEXIVE = 2;
 /** A relayed path that falls silent makes us ask the relay whether it still knows us, so often at most. */
 export const RELAY_DOUBT_GAP_MS = 3_000;
 
+/** A relay that answers nothing over UDP for so long is tried by a stream beside it. */
+export const UDP_PATIENCE_MS = 1_000;
+/** When the relay has carried over UDP again for so long, the stream is given up; twice as long if that was rash. */
+export const STREAM_RETIRE_MS = 10_000;
+export const MAX_STREAM_RETIRE_MS = 300_000;
+/** It was rash if the stream is needed again within so many times that. */
+export const RASH_RETIRE_FACTOR = 10;
+/** Addresses of one relay are tried by stream so much apart (RFC 8305 §5 recommends it), and so many of them. */
+export const STREAM_ATTEMPT_GAP_MS = 250;
+export const MAX_STREAM_ATTEMPTS = 6;
+
 /** Binding requests: at 0, 100, 300, 700, 1,500 ms, and failed at 2,300. */
 export const BINDING_RTO_MS = 100;
 export const BINDING_REQUESTS = 5;

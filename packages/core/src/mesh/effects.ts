@@ -1,3 +1,4 @@
+import type { StreamEndpoint } from "../gathering/index.ts";
 import type { PathAddress } from "../net/index.ts";
 import type { TrafficMode } from "../paths/index.ts";
 import type { Instant } from "../time.ts";
@@ -48,6 +49,10 @@ export type MeshEffect =
       /** To be sent in one piece or not at all. */
       readonly dontFragment?: true;
     }
+  /** Open a stream to a relay; then call `handleStreamOpened` with the engine's link, or `handleStreamClosed`. */
+  | { readonly kind: "open-stream"; readonly streamId: number; readonly endpoint: StreamEndpoint }
+  /** Close what is left of it, the engine's link too. */
+  | { readonly kind: "close-stream"; readonly streamId: number }
   /** To be forwarded by the server (or another go-between) to the member; base64. */
   | { readonly kind: "send-call"; readonly nodeId: string; readonly sealed: string }
   /** Something a person may want to know; a log line. */

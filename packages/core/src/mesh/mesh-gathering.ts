@@ -88,6 +88,13 @@ export class MeshGathering {
       case "indirect":
         this.#handleIndirect(event, time);
         return;
+      case "open-stream":
+        emit(event);
+        return;
+      case "close-stream":
+        if (event.linkId !== null) peers.forgetLink(event.linkId);
+        emit({ kind: "close-stream", streamId: event.streamId });
+        return;
       case "notice":
         emit({ kind: "notice", level: event.level, nodeId: null, text: event.text });
         return;

@@ -3,7 +3,7 @@ import { encodeBase64, parseBase64 } from "../bytes/index.ts";
 import type { Crypto } from "../identity/index.ts";
 import { publicKeyBytes } from "../identity/index.ts";
 import type { NatFacts } from "../nat/index.ts";
-import { type PathAddress, pathAddressEquals } from "../net/index.ts";
+import { type LinkId, type PathAddress, pathAddressEquals } from "../net/index.ts";
 import {
   type CallBody,
   CallBox,
@@ -140,6 +140,13 @@ export class MeshPeer {
     const before = this.#provisional;
     this.#provisional = from;
     return before === undefined || !pathAddressEquals(before, from);
+  }
+
+  /** The link is gone. Undefined if the engine's table has nothing of it. */
+  forgetLink(linkId: LinkId): MeshEffect | undefined {
+    if (this.#provisional?.linkId !== linkId) return undefined;
+    this.#provisional = undefined;
+    return this.tableEffect();
   }
 
   /** The path machine has another table. */

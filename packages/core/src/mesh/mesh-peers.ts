@@ -1,5 +1,6 @@
 import type { IpRange } from "../addresses/index.ts";
 import { type Crypto, publicKeyBytes } from "../identity/index.ts";
+import type { LinkId } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { WireGuard } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
@@ -70,6 +71,14 @@ export class MeshPeers {
     if (peer.checkId !== undefined) this.#byCheckId.set(peer.checkId, peer);
     this.#options.emit({ kind: "add-peer", nodeId, allowedIps });
     return peer;
+  }
+
+  /** The link is gone: nobody is reached there any more. */
+  forgetLink(linkId: LinkId): void {
+    for (const peer of this.#byNodeId.values()) {
+      const effect = peer.forgetLink(linkId);
+      if (effect !== undefined) this.#options.emit(effect);
+    }
   }
 
   /** Returns the peer that was there. */

@@ -16,7 +16,7 @@ import type { PeerInfo, RelaysMessage } from "../control/index.ts";
 import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index.ts";
 import type { Crypto } from "../identity/index.ts";
 import { summariseNats } from "../nat/index.ts";
-import type { PathAddress } from "../net/index.ts";
+import type { LinkId, PathAddress } from "../net/index.ts";
 import {
   type CallBody,
   checkIdOf,
@@ -233,6 +233,18 @@ export class Mesh {
   /** What the router in front of a link has mapped; replaces what was known. */
   handlePortMapping(mapping: LinkPortMapping, time: ClockReading): void {
     this.#gatherer.handlePortMapping(mapping, time.now);
+    this.#gathering.drain(time);
+  }
+
+  /** The stream of an `open-stream` effect is open and is the engine's link `linkId`. */
+  handleStreamOpened(streamId: number, linkId: LinkId, time: ClockReading): void {
+    this.#gatherer.handleStreamOpened(streamId, linkId, time.now);
+    this.#gathering.drain(time);
+  }
+
+  /** The stream could not be opened, or is closed. */
+  handleStreamClosed(streamId: number, time: ClockReading): void {
+    this.#gatherer.handleStreamClosed(streamId, time.now);
     this.#gathering.drain(time);
   }
 

@@ -62,6 +62,16 @@ export function isRelayedPriority(priority: number): boolean {
   return priority < 0x100_0000;
 }
 
+/** Link preference of addresses at relays that are reached by a stream (TCP, TLS): behind all others. */
+export const STREAM_PREFERENCE = 0;
+/** Link preference of the last link whose relays are reached over UDP. */
+export const MIN_DATAGRAM_PREFERENCE = 1;
+
+/** True of the priority of a relayed candidate whose owner reaches the relay by a stream. */
+export function isStreamPriority(priority: number): boolean {
+  return isRelayedPriority(priority) && linkPreferenceOf(priority) === STREAM_PREFERENCE;
+}
+
 /**
  * What of the gathered candidates a peer is told: the offerable ones, one for each address and link, the best
  * `MAX_CANDIDATES`, best first. `overlayRanges` are the ranges of all networks this host is in: an address of

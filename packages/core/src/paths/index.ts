@@ -14,8 +14,10 @@ export {
   type LocalCandidate,
   linkPreferenceOf,
   MAX_CANDIDATES,
+  MIN_DATAGRAM_PREFERENCE,
   offeredCandidates,
   type RemoteCandidate,
+  STREAM_PREFERENCE,
 } from "./candidate.ts";
 export { checkIdOf } from "./check-id.ts";
 export { type CheckId, derivePairKeys, type PairKeys } from "./check-keys.ts";

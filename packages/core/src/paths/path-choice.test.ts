@@ -9,7 +9,16 @@ function remote(address: string): Pick<PathMetrics, "family" | "locality"> {
 }
 
 function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): PathMetrics {
-  return { key, kind: "direct", relays: 0, rttMs, ...remote("192.0.2.1"), linkPreference: 0, ...more };
+  return {
+    key,
+    kind: "direct",
+    relays: 0,
+    overStream: false,
+    rttMs,
+    ...remote("192.0.2.1"),
+    linkPreference: 0,
+    ...more,
+  };
 }
 
 describe("path choice", () => {
@@ -64,17 +73,29 @@ describe("path choice", () => {
     expect(choosePath([other], path("a", 1))).toEqual({ path: other, why: "the former path does not answer" });
   });
 
+  it("prefers a relay over UDP to one by a stream, however slow, and says so", () => {
+    const stream = path("a", 5, { kind: "relayed", relays: 1, overStream: true });
+    const datagrams = path("b", 200, { kind: "relayed", relays: 2 });
+    expect(choosePath([stream], undefined)?.path).toBe(stream);
+    const why = "relayed over UDP instead of a stream";
+    expect(choosePath([stream, datagrams], stream)).toEqual({ path: datagrams, why });
+    expect(choosePath([stream, datagrams], datagrams)).toEqual({ path: datagrams, why: null });
+    expect([stream, datagrams].sort(comparePaths)).toEqual([datagrams, stream]);
+  });
+
   const anyPath = fc.record({
     kind: fc.constantFrom("direct" as const, "relayed" as const),
     rttMs: fc.double({ min: 0, max: 300, noNaN: true }),
     address: fc.constantFrom("127.0.0.1", "10.0.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "fe80::1"),
     linkPreference: fc.integer({ min: 0, max: 3 }),
     relayCount: fc.integer({ min: 1, max: 2 }),
+    isStream: fc.boolean(),
   });
   const anyPaths = fc.array(anyPath, { minLength: 1, maxLength: 8 }).map((paths) =>
-    paths.map(({ relayCount, ...metrics }, index): PathMetrics => {
+    paths.map(({ relayCount, isStream, ...metrics }, index): PathMetrics => {
       const relays = metrics.kind === "direct" ? 0 : relayCount;
-      return { ...metrics, ...remote(metrics.address), relays, key: String(index) };
+      const overStream = metrics.kind === "relayed" && isStream;
+      return { ...metrics, ...remote(metrics.address), relays, overStream, key: String(index) };
     }),
   );
 

@@ -1,7 +1,7 @@
 /**
  * Which path carries the traffic: pure functions on measured values.
  *
- * Direct before relayed. Then the round-trip time, with hysteresis: the active path stays until another is faster by
+ * Direct before relayed, relayed over UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time, with hysteresis: the active path stays until another is faster by
  * 10 ms and by 20 %. Among paths that are about equally fast (half of that) IPv6 is preferred, then the nearer address
  * (loopback, link-local, private), then the preferred link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
  * measurements it never changes twice.
@@ -14,6 +14,8 @@ export interface PathMetrics {
   readonly kind: PathKind;
   /** Relays on the way. */
   readonly relays: number;
+  /** Relayed, and one of the ends reaches its relay by a stream: what one lost packet holds up waits. */
+  readonly overStream: boolean;
   /** Smoothed. */
   readonly rttMs: number;
   /** Of the remote address. */
@@ -38,8 +40,8 @@ export function choosePath<T extends PathMetrics>(
   trusted: readonly T[],
   current: T | undefined,
 ): PathChoice<T> | undefined {
-  const direct = trusted.filter(({ kind }) => kind === "direct");
-  const eligible = direct.length > 0 ? direct : trusted;
+  const bestClass = Math.min(...trusted.map(classOf));
+  const eligible = trusted.filter((path) => classOf(path) === bestClass);
   const fastest = eligible.reduce<T | undefined>(
     (best, path) => (best === undefined || path.rttMs < best.rttMs ? path : best),
     undefined,
@@ -59,10 +61,16 @@ export function choosePath<T extends PathMetrics>(
 
 /** Sorts paths for display and for carrying traffic together: as `choosePath` would choose without a current one. */
 export function comparePaths(a: PathMetrics, b: PathMetrics): number {
-  if (a.kind !== b.kind) return a.kind === "direct" ? -1 : 1;
+  if (classOf(a) !== classOf(b)) return classOf(a) - classOf(b);
   if (isSlower(a.rttMs, b.rttMs, 0.5)) return 1;
   if (isSlower(b.rttMs, a.rttMs, 0.5)) return -1;
   return comparePreference(a, b);
+}
+
+/** Paths of a smaller class are better, however slow. */
+function classOf({ kind, overStream }: PathMetrics): number {
+  if (kind === "direct") return 0;
+  return overStream ? 2 : 1;
 }
 
 /** True if `rttMs` is worse than `otherMs` by `share` of the hysteresis, both absolutely and relatively. */
@@ -96,8 +104,8 @@ function whyPreferred(path: PathMetrics, current: PathMetrics): string | undefin
 
 function whyNew(path: PathMetrics, current: PathMetrics | undefined, trusted: readonly PathMetrics[]): string {
   if (current === undefined) return "the first path that answered";
-  if (path.kind === "direct" && trusted.some(({ key }) => key === current.key)) return "direct instead of relayed";
-  return "the former path does not answer";
+  if (!trusted.some(({ key }) => key === current.key)) return "the former path does not answer";
+  return path.kind === "direct" ? "direct instead of relayed" : "relayed over UDP instead of a stream";
 }
 
 function roundMs(ms: number): string {

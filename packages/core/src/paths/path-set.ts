@@ -7,6 +7,7 @@ import { formatUdpAddress, type LinkId, type PathAddress, pathAddressKey } from 
 import { ipFamilyOf, isOfferable } from "./address-class.ts";
 import {
   isRelayedPriority,
+  isStreamPriority,
   type LocalCandidate,
   linkPreferenceOf,
   MAX_PEER_REFLEXIVE,
@@ -23,6 +24,8 @@ export const MAX_PATHS = 128;
 interface Link {
   readonly families: ReadonlySet<4 | 6>;
   readonly preference: number;
+  /** No UDP socket, but a stream to a relay: only channels lead through it. */
+  readonly isStream: boolean;
   /** The addresses of its interface. */
   readonly hosts: ReadonlySet<string>;
 }
@@ -70,7 +73,8 @@ export class PathSet {
     const doubtful: Path[] = [];
     for (const path of this.#paths.values()) {
       const link = this.#links.get(path.address.linkId);
-      if (link === undefined || !link.families.has(path.family)) removed.push(path);
+      const isUnreachable = link === undefined || !(link.isStream || link.families.has(path.family));
+      if (isUnreachable) removed.push(path);
       else if (hasLostAddress(before.get(path.address.linkId), link, path.family)) doubtful.push(path);
     }
     for (const path of removed) this.#paths.delete(path.key);
@@ -145,7 +149,10 @@ export class PathSet {
       const known = this.get(address);
       if (known === undefined) this.#add(address, candidate, link);
       // Learnt before the peer said that it is its relay's.
-      else if (candidate.kind === "relayed") known.kind = "relayed";
+      else if (candidate.kind === "relayed") {
+        known.kind = "relayed";
+        known.overStream ||= isStreamPriority(candidate.priority);
+      }
     }
   }
 
@@ -161,6 +168,7 @@ export class PathSet {
       priority: candidate.priority,
       linkPreference: link.preference,
       fullDatagramBytes: this.#fullDatagramBytes + (address.channel === null ? 0 : CHANNEL_HEADER_BYTES),
+      overStream: link.isStream || isStreamPriority(candidate.priority),
     });
     this.#paths.set(key, path);
     return path;
@@ -197,6 +205,7 @@ function describeLink(candidates: readonly LocalCandidate[]): Link {
       candidates.filter(({ kind }) => kind !== "relayed").map(({ address }) => ipFamilyOf(address.address)),
     ),
     preference: Math.max(...candidates.map(({ priority }) => linkPreferenceOf(priority))),
+    isStream: candidates.every(({ priority }) => isStreamPriority(priority)),
     hosts: new Set(hosts),
   };
 }

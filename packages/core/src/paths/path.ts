@@ -41,6 +41,8 @@ export interface PathOptions {
   readonly linkPreference: number;
   /** Largest datagram that there will be to send: UDP payload, with the channel's header. */
   readonly fullDatagramBytes: number;
+  /** Our relay, or the peer's, is reached by a stream. */
+  readonly overStream: boolean;
 }
 
 /** Checks in a whole run. */
@@ -57,6 +59,8 @@ export class Path implements PathMetrics {
   readonly remoteKind: CandidateKind;
   readonly priority: number;
   readonly linkPreference: number;
+  /** Our relay, or the peer's, is reached by a stream. */
+  overStream: boolean;
   readonly family: 4 | 6;
   readonly locality: number;
   readonly statistics = new PathStatistics();
@@ -90,6 +94,7 @@ export class Path implements PathMetrics {
     this.remoteKind = options.remoteKind;
     this.priority = options.priority;
     this.linkPreference = options.linkPreference;
+    this.overStream = options.overStream;
     this.family = ipFamilyOf(options.address.remote.address);
     this.locality = localityRank(options.address.remote.address);
     this.mtu = new MtuSearch(options.fullDatagramBytes, this.family);

@@ -77,6 +77,7 @@ export class TurnClient {
   #connectBy: Instant | undefined;
   #retryAt: Instant | undefined;
   #rttMs: number | null = null;
+  #unansweredSince: Instant | undefined;
   /** Failures since an allocation lasted. */
   #failures = 0;
   #hasCleared = false;
@@ -89,6 +90,11 @@ export class TurnClient {
     this.#server = options.server;
     this.#requests = new TurnRequests(this.#serverPath(), options.transport === "stream", options.random);
     this.#peers = new PeerBindings(options.random);
+  }
+
+  /** When the first request left since the relay answered last, whatever it said; undefined if none did. */
+  get unansweredSince(): Instant | undefined {
+    return this.#unansweredSince;
   }
 
   /** Asks for an allocation, once. */
@@ -268,6 +274,7 @@ export class TurnClient {
   }
 
   #handleAnswer(answer: TurnAnswer, now: Instant): void {
+    this.#unansweredSince = undefined;
     if (answer.kind === "error") this.#handleError(answer, now);
     else this.#handleSuccess(answer, now);
   }
@@ -465,6 +472,7 @@ export class TurnClient {
   }
 
   #send(request: TurnRequest, now: Instant): void {
+    this.#unansweredSince ??= now;
     this.#requests.send(request, this.#authentication, this.#rttMs, now);
   }
 
