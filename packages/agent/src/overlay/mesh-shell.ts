@@ -4,11 +4,15 @@ import type { ClockReading, Instant } from "@asterism/core/time";
 import type { EngineDevice, EngineEvent, PeerCounters, PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
+import { RelayStreams } from "./relay-streams.ts";
 
 /** How often the traffic counters of peers with a session are read. */
 const TRAFFIC_INTERVAL_MS = 1_000;
 /** A timer that is this late means that the host slept (or was starved, which is as bad for paths). */
 const SLEEP_SUSPECTED_MS = 5_000;
+
+/** Effects that are about no peer, or about one that the engine does not know. */
+type HostEffectKind = "send-datagram" | "open-stream" | "close-stream" | "send-call" | "notice" | "add-peer";
 
 export interface MeshShellOptions {
   readonly mesh: Mesh;
@@ -34,6 +38,7 @@ export class MeshShell {
   readonly #nodeIds = new Map<PeerId, string>(); // bounded: likewise
   /** Peers with a session, whose counters are worth reading; with the number of their sessions. */
   readonly #sessions = new Map<string, Set<number>>(); // bounded: likewise, three sessions a peer
+  readonly #streams: RelayStreams;
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt: Instant | undefined;
   readonly #traffic: NodeJS.Timeout;
@@ -42,6 +47,12 @@ export class MeshShell {
 
   constructor(options: MeshShellOptions) {
     this.#options = options;
+    this.#streams = new RelayStreams({
+      device: options.device,
+      logger: options.logger,
+      onOpened: (streamId, linkId) => this.run((mesh, time) => mesh.handleStreamOpened(streamId, linkId, time)),
+      onClosed: (streamId) => this.run((mesh, time) => mesh.handleStreamClosed(streamId, time)),
+    });
     this.#traffic = setInterval(() => this.#pollTraffic(), TRAFFIC_INTERVAL_MS);
   }
 
@@ -98,6 +109,7 @@ export class MeshShell {
     this.#stopped = true;
     clearInterval(this.#traffic);
     clearTimeout(this.#alarm);
+    this.#streams.closeAll();
   }
 
   #handleEvent(event: EngineEvent): void {
@@ -120,6 +132,7 @@ export class MeshShell {
         this.#withNode(event.peerId, (nodeId) => this.#options.onInner(nodeId, event));
         return;
       case "frames":
+        this.#streams.sendFrames(event.linkId, event.bytes);
         return;
       case "path-mtu":
         this.#options.logger.debug({ remote: event.to.remote, mtuBytes: event.mtuBytes }, "path MTU");
@@ -149,6 +162,12 @@ export class MeshShell {
       case "send-datagram":
         device.send(effect.to, effect.bytes, effect.dontFragment === true);
         return;
+      case "open-stream":
+        this.#streams.open(effect.streamId, effect.endpoint);
+        return;
+      case "close-stream":
+        this.#streams.close(effect.streamId);
+        return;
       case "send-call":
         sendCall(effect.nodeId, effect.sealed);
         return;
@@ -170,10 +189,7 @@ export class MeshShell {
     this.device.setAllowedIps(peerId, allowedIps);
   }
 
-  #applyToPeer(
-    effect: Exclude<MeshEffect, { kind: "send-datagram" | "send-call" | "notice" | "add-peer" }>,
-    peerId: PeerId | undefined,
-  ): void {
+  #applyToPeer(effect: Exclude<MeshEffect, { kind: HostEffectKind }>, peerId: PeerId | undefined): void {
     if (peerId === undefined) return;
     const { device } = this.#options;
     switch (effect.kind) {
