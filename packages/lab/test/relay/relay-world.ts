@@ -63,7 +63,8 @@ export class RelayWorld implements AsyncDisposable {
   }
 }
 
-async function selfSigned(host: Host): Promise<string[]> {
+/** A certificate that nobody vouches for, as options of `asterism relay`. */
+export async function selfSigned(host: Host): Promise<string[]> {
   const folder = await host.folder("tls");
   const [key, certificate] = [`${folder}/key.pem`, `${folder}/certificate.pem`];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
