@@ -226,6 +226,10 @@ export class MeshNode implements VirtualMachine {
 
   #apply(effect: MeshEffect, now: Instant): void {
     switch (effect.kind) {
+      // The relays of the virtual internet accept no streams, and say so to nobody.
+      case "open-stream":
+      case "close-stream":
+        return;
       case "send-datagram":
         this.#outgoing.push({ to: effect.to, bytes: effect.bytes });
         return;
