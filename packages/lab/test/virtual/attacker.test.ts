@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import type { LogEntry } from "../../src/virtual-internet/packet-log.ts";
+import type { Attachment } from "../../src/virtual-internet/segment.ts";
+import type { PathNode } from "./path-node.ts";
+import { LINE, NAT_KINDS, Scenario } from "./scenario.ts";
+
+const ATTACKER = { address: "203.0.113.66", port: 6_666 };
+const DATA_TYPE = 4;
+
+/** A pair that talks, and somebody who sees all packets on the internet between them and can send any, from any address. */
+class Attack {
+  readonly scenario = new Scenario();
+  readonly a: PathNode;
+  readonly b: PathNode;
+  readonly #attachment: Attachment;
+
+  constructor(kind?: keyof typeof NAT_KINDS) {
+    const { scenario } = this;
+    this.a =
+      kind === undefined
+        ? scenario.publicNode("a", "203.0.113.1")
+        : scenario.natNode("a", "198.51.100.1", NAT_KINDS[kind]).node;
+    this.b = scenario.publicNode("b", "203.0.113.2");
+    const { address } = ATTACKER;
+    this.#attachment = scenario.net.host("attacker").connect(scenario.net.public, { ipv4: address }).attachment;
+    scenario.settle();
+    this.a.startTalking("b");
+    this.b.startTalking("a");
+    scenario.untilDirect(this.a, "b", 2_000);
+    scenario.untilDirect(this.b, "a", 2_000);
+    scenario.run(2_000);
+  }
+
+  /** STUN messages that were on their way to this member, delivered or not. */
+  checksTo(node: PathNode): LogEntry[] {
+    const own = node.interfaces.map(({ ipv4 }) => ipv4);
+    return this.scenario.net.world.log.entries.filter(
+      ({ packet }) => (packet.bytes[0] ?? 9) < 2 && own.includes(packet.destination.address),
+    );
+  }
+
+  /** Sends copies of packets, from the attacker's own address or as they were. */
+  replay(entries: readonly LogEntry[], from: "own address" | "forged address"): void {
+    for (const { packet } of entries) {
+      const copy = from === "own address" ? { ...packet, source: ATTACKER } : packet;
+      this.scenario.net.public.send(copy, this.#attachment);
+    }
+  }
+
+  /** Data that members have sent to the attacker. */
+  get stolen(): number {
+    return this.scenario.net.world.log.entries.filter(
+      ({ packet }) => packet.destination.address === ATTACKER.address && packet.bytes[0] === DATA_TYPE,
+    ).length;
+  }
+
+  /** Messages of members to the attacker. */
+  get sentToAttacker(): number {
+    return this.scenario.net.world.log.entries.filter(({ packet }) => packet.destination.address === ATTACKER.address)
+      .length;
+  }
+}
+
+describe("somebody on the way who replays checks", () => {
+  it.each([
+    ["own address", undefined],
+    ["forged address", undefined],
+    ["own address", "port-restricted cone"],
+    ["forged address", "symmetric"],
+  ] as const)("from his %s moves no path (NAT: %s)", (from, kind) => {
+    const attack = new Attack(kind);
+    const { scenario, a, b } = attack;
+    const before = [a.directTo("b"), b.directTo("a")];
+    for (const delayMs of [0, 100, 3_000, 60_000]) {
+      scenario.run(delayMs);
+      attack.replay(attack.checksTo(b), from);
+      if (kind === undefined) attack.replay(attack.checksTo(a), from);
+    }
+    scenario.run(5_000);
+    expect([a.directTo("b"), b.directTo("a")]).toEqual(before);
+    expect(attack.sentToAttacker).toBe(0);
+    const { drops, changes, paths } = b.peer("a").paths.snapshot(b.host.now);
+    expect(drops["check-replayed"]).toBeGreaterThan(0);
+    expect(changes).toHaveLength(1);
+    expect(paths.map(({ peer }) => peer.address)).not.toContain(ATTACKER.address);
+  });
+});
+
+describe("somebody on the way who holds checks back and sends them from his own address", () => {
+  it("gets a few checks for it, and no data, and the pair goes on where it was", () => {
+    const attack = new Attack();
+    const { scenario, a, b } = attack;
+    const before = [a.directTo("b"), b.directTo("a")];
+    const heard = b.peer("a").received;
+    const [line] = b.interfaces;
+    // What is dropped here has reached nobody: its transaction ids are new to b.
+    line!.attachment.setConditions({ ...LINE, down: { ...LINE.down, lossRatio: 1 } });
+    const outageBegan = scenario.net.world.nowMs;
+    scenario.run(4_000);
+    const held = attack.checksTo(b).filter(({ atMs, dropped }) => dropped !== null && atMs >= outageBegan);
+    expect(held.length).toBeGreaterThan(1);
+    line!.attachment.setConditions(LINE);
+    attack.replay(held, "own address");
+    scenario.run(10_000);
+    expect([a.directTo("b"), b.directTo("a")]).toEqual(before);
+    expect(attack.stolen).toBe(0);
+    // An answer and checks in return, from which nothing can be made: he can't answer them.
+    expect(attack.sentToAttacker).toBeGreaterThan(0);
+    expect(attack.sentToAttacker).toBeLessThan(held.length + 30);
+    expect(
+      b
+        .peer("a")
+        .paths.usablePaths()
+        .every(({ address }) => address.remote.address !== ATTACKER.address),
+    ).toBe(true);
+    scenario.run(60_000);
+    expect(attack.sentToAttacker).toBeLessThan(held.length + 60);
+    expect(b.peer("a").received).toBeGreaterThan(heard + 200);
+  });
+});
+
+describe("anybody", () => {
+  it("who sends rubbish in the form of checks gets no answer and changes nothing", () => {
+    const attack = new Attack();
+    const { scenario, a, b } = attack;
+    const before = [a.directTo("b"), b.directTo("a")];
+    const checks = attack.checksTo(b);
+    for (const [index, entry] of checks.entries()) {
+      const bytes = Uint8Array.from(entry.packet.bytes);
+      const place = 4 + ((index * 7) % (bytes.length - 4));
+      bytes[place] = (bytes[place] ?? 0) ^ (1 << (index % 8));
+      attack.replay([{ ...entry, packet: { ...entry.packet, bytes } }], "own address");
+      attack.replay([{ ...entry, packet: { ...entry.packet, bytes } }], "forged address");
+    }
+    scenario.run(5_000);
+    expect([a.directTo("b"), b.directTo("a")]).toEqual(before);
+    expect(attack.sentToAttacker).toBe(0);
+  });
+});
