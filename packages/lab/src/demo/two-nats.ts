@@ -43,7 +43,7 @@ export async function twoNats(stage: Stage): Promise<void> {
   stage.say("(at first the lab lets nothing pass straight between the homes, so that the relay can be seen)");
   const unblock = await block(internet, homeA, homeB);
   const pings = await stage.run(rigel, "asterism ping deneb --until-direct", {
-    once: { printed: /relayed by/, act: () => sleep(RELAYED_MS).then(unblock) },
+    once: { printed: /relayed via/, act: () => sleep(RELAYED_MS).then(unblock) },
   });
   insist(/ direct /.test(pings), "no answer came by a direct path");
 

@@ -6,5 +6,5 @@ const DEMO = fileURLToPath(new URL("../../src/demo/main.ts", import.meta.url));
 
 test("the demo ends by itself, and its pings go from relayed to direct", async () => {
   const { stdout } = await execute([process.execPath, DEMO], { timeoutMs: 100_000 });
-  expect(stdout).toMatch(/ relayed by .* direct .*\n +\d+ sent.*, 0% packet loss.*everything is cleaned up/s);
+  expect(stdout).toMatch(/ relayed via .* direct .*\n +\d+ sent.*, 0% packet loss.*everything is cleaned up/s);
 });
