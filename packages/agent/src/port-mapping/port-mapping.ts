@@ -14,7 +14,7 @@ import { systemRandom } from "../platform/random.ts";
 import { GatewaySocket } from "./gateway-socket.ts";
 import { runUpnp } from "./upnp.ts";
 
-const UPNP_LIMIT_MS = 9_000;
+const UPNP_LIMIT_MS = 7_000;
 /** The agent's stop waits for the deletion so long at most. */
 const DELETION_LIMIT_MS = 2_000;
 
@@ -59,6 +59,10 @@ export class PortMapping {
     await Promise.race([this.#closed.promise, tooLate]);
     clearTimeout(limit);
     clearTimeout(this.#alarm);
+    this.#closeSocket();
+  }
+
+  #closeSocket(): void {
     this.#socket?.socket.close();
     this.#socket = undefined;
   }
@@ -109,10 +113,13 @@ export class PortMapping {
     if (place === null) return;
     const key = `${place.local} ${place.gateway}`;
     if (this.#socket?.key !== key) {
-      this.#socket?.socket.close();
+      this.#closeSocket();
       const socket = new GatewaySocket(place, {
         onMessage: (answer) => this.#run((mapper, now) => void mapper.handleDatagram(answer, now)),
-        onUnreachable: () => this.#run((mapper, now) => mapper.handleUnreachable(now)),
+        onUnreachable: () => {
+          this.#closeSocket();
+          this.#run((mapper, now) => mapper.handleUnreachable(now));
+        },
       });
       this.#socket = { key, socket };
     }

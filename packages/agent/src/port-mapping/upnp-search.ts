@@ -22,14 +22,20 @@ export async function searchGatewayDevice(place: GatewayPlace): Promise<string |
   });
   socket.on("error", () => resolve(null));
   socket.bind({ address: place.local, port: 0 }, () => {
-    socket.setMulticastInterface(place.local);
+    try {
+      socket.setMulticastInterface(place.local);
+    } catch {
+      // The address has just gone.
+      resolve(null);
+      return;
+    }
     ask();
   });
   const ask = (): void => {
     for (const target of TARGETS) {
       const question = searchRequest(target);
-      socket.send(question, PORT, GROUP);
-      socket.send(question, PORT, place.gateway);
+      // What can't be sent is not answered, which the limit finds out.
+      for (const address of [GROUP, place.gateway]) socket.send(question, PORT, address, () => undefined);
     }
   };
   const again = setTimeout(ask, SEND_AGAIN_MS);
