@@ -20,6 +20,7 @@ export class Internet implements Segment {
   readonly router: Host;
   readonly #scope: LabScope;
   #customers = 0;
+  #delegations = 0;
   #nextIpv4 = FIRST_HOST;
 
   private constructor(scope: LabScope, router: Host) {
@@ -69,7 +70,7 @@ export class Internet implements Segment {
 
   async delegateIpv6(to: Attachment): Promise<string | undefined> {
     if (to.ipv6 === undefined) return undefined;
-    const prefix = `2001:db8:${(0x1000 + this.#customers).toString(16)}`;
+    const prefix = `2001:db8:${(0x1000 + ++this.#delegations).toString(16)}`;
     await this.router.ip([`route replace ${prefix}::/48 via ${to.ipv6}`]);
     return prefix;
   }

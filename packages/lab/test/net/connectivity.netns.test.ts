@@ -66,6 +66,15 @@ describe("machines of the lab", () => {
     expect(listener.stdout).not.toContain(".5000: UDP");
   });
 
+  test("routers that are made at the same time get IPv6 networks of their own", async () => {
+    await using lab = Lab.create("prefixes");
+    const internet = await lab.internet();
+    const [left, right] = await Promise.all(["left", "right"].map((name) => lab.router(name, internet)));
+    const [a, b] = await Promise.all([left!.host("a"), right!.host("b")]);
+    expect((await a.ping(b.ipv6)).received).toBe(1);
+    expect((await b.ping(a.ipv6)).received).toBe(1);
+  });
+
   test("a host with two uplinks uses each by its interface", async () => {
     await using lab = Lab.create("uplinks");
     const internet = await lab.internet();
