@@ -16,6 +16,7 @@ import type { Aead } from "@asterism/core/mesh";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
+import type { ServedMetrics } from "./metrics/serve-metrics.ts";
 import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
 import { explainPeer } from "./overlay/explain-peer.ts";
 import { netcheck } from "./overlay/netcheck.ts";
@@ -40,6 +41,8 @@ export interface AgentOptions {
   readonly aeads: readonly Aead[];
   /** Whether routers are asked to map the UDP ports of the links. */
   readonly mapPorts: boolean;
+  /** `HOST:PORT` at which Prometheus metrics are served over HTTP; nowhere if left out. */
+  readonly metrics?: string;
 }
 
 /** The daemon: the networks of this machine, and the local API over them. */
@@ -52,6 +55,7 @@ export class Agent {
   readonly #networks = new Map<string, OverlayNetwork>(); // bounded: memberships, each joined by hand
   readonly #startedAt = performance.now();
   #api: LocalApi | undefined;
+  #metrics: ServedMetrics | undefined;
   #changes: NetworkChanges | undefined;
   /** Joins and leaves one after the other: each looks at what the others have left behind. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -76,8 +80,14 @@ export class Agent {
     checkHostPrivileges();
     const agent = new Agent(options);
     try {
+      if (options.metrics !== undefined) {
+        // Loaded on demand: an agent without it needs less memory.
+        const { serveMetrics } = await import("./metrics/serve-metrics.ts");
+        agent.#metrics = await serveMetrics(options.metrics, () => [...agent.#networks.values()]);
+      }
       agent.#api = await LocalApi.start(options.socketPath, agent);
     } catch (error) {
+      await agent.#metrics?.stop();
       agent.#lock.release();
       throw error;
     }
@@ -92,6 +102,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#changes?.stop();
     await this.#api?.stop();
+    await this.#metrics?.stop();
     await Promise.all([...this.#networks.values()].map((network) => network.stop()));
     this.#lock.release();
   }
@@ -169,6 +180,7 @@ export class Agent {
       crypto: nodeCrypto,
       aeads: this.#options.aeads,
       mapPorts: this.#options.mapPorts,
+      onPair: (pair) => this.#metrics?.countPair(pair),
       logger: this.#options.logger.child({ network: membership.network.name }),
       host: { ownInterfaces: () => this.#ownInterfaces(), overlayRanges: () => this.#overlayRanges() },
     });

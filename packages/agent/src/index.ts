@@ -11,6 +11,8 @@ export interface StartAgentOptions {
   readonly cipher: Cipher;
   /** Whether routers are asked to map the UDP ports of the links (PCP, NAT-PMP, UPnP). */
   readonly portMapping: boolean;
+  /** `HOST:PORT` at which Prometheus metrics are served over HTTP, to anybody who asks; nowhere if left out. */
+  readonly metrics?: string;
 }
 
 type Cipher = "auto" | "chacha20-poly1305";
@@ -28,8 +30,9 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const aeads: Aead[] = options.cipher === "auto" && hasAesInstructions() ? ["aes-256-gcm"] : [];
-  const { stateDir, socketPath, portMapping: mapPorts } = options;
-  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts });
+  const { stateDir, socketPath, portMapping: mapPorts, metrics } = options;
+  const serveMetrics = metrics === undefined ? {} : { metrics };
+  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts, ...serveMetrics });
   // A daemon that is killed later would not write it.
   flushCompileCache();
   logger.info({ state: stateDir, socket: socketPath, aeads }, "agent is ready");

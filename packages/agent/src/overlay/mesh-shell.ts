@@ -24,6 +24,8 @@ export interface MeshShellOptions {
   readonly onDeviceFailed: (message: string) => void;
   /** A peer's path table has changed. */
   readonly onPathsChanged: () => void;
+  /** A packet for the peer found no session. */
+  readonly onSessionNeeded: (nodeId: string) => void;
   /** A peer without a session has one now. */
   readonly onConnected: () => void;
 }
@@ -120,7 +122,10 @@ export class MeshShell {
         mesh.handleDatagram(event.protocol, event.from, event.bytes, time);
         return;
       case "session-needed":
-        this.#withNode(event.peerId, (nodeId) => mesh.handleSessionNeeded(nodeId, time));
+        this.#withNode(event.peerId, (nodeId) => {
+          this.#options.onSessionNeeded(nodeId);
+          mesh.handleSessionNeeded(nodeId, time);
+        });
         return;
       case "session-confirmed":
         this.#withNode(event.peerId, (nodeId) => mesh.handleSessionConfirmed(nodeId, event.localIndex, time));

@@ -1,4 +1,5 @@
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
+import type { PairReport } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto } from "@asterism/core/identity";
 import { type Aead, Mesh } from "@asterism/core/mesh";
@@ -14,6 +15,7 @@ import {
 } from "../platform/routes.linux.ts";
 import type { Membership } from "../state/membership.ts";
 import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
+import { PairWatch } from "./pair-watch.ts";
 import { Pinger } from "./pinger.ts";
 
 const DEFAULT_PORT = 41_641;
@@ -25,6 +27,7 @@ export interface RunningOverlay {
   readonly link: LinkInfo;
   readonly shell: MeshShell;
   readonly pinger: Pinger;
+  readonly pairs: PairWatch;
   /** Ends tunnels and takes interface, routes and rules away. */
   close(): Promise<void>;
 }
@@ -41,6 +44,10 @@ export interface OpenOverlayOptions {
   readonly sendCall: (nodeId: string, sealed: string) => void;
   readonly onDeviceFailed: (message: string) => void;
   readonly onPathsChanged: () => void;
+  /** A pair that this node opened has come together. */
+  readonly onPair: (pair: PairReport) => void;
+  /** Tells the server of such pairs; false if it can't be told now. */
+  readonly sendReport: (pairs: PairReport[]) => boolean;
   /** A peer without a session has one now; all that have are listed. */
   readonly onConnected: (nodeIds: string[]) => void;
 }
@@ -71,6 +78,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
     const link = openLink(device, membership.port);
     await applyOverlayRoutes(routes);
     const pinger = new Pinger(pingIdentifier, (nodeId, packet) => shell?.sendInner(nodeId, packet) ?? false);
+    const pairs = new PairWatch({ shell: () => shell, onPair: options.onPair, send: options.sendReport });
     const running = new MeshShell({
       mesh: createMesh(nodePrivateKey, options),
       device,
@@ -78,11 +86,19 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       sendCall: options.sendCall,
       onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
       onDeviceFailed: options.onDeviceFailed,
-      onPathsChanged: options.onPathsChanged,
+      onPathsChanged: () => {
+        pairs.observe();
+        options.onPathsChanged();
+      },
+      onSessionNeeded: (nodeId) => pairs.handleSessionNeeded(nodeId),
       onConnected: () => options.onConnected(running.connectedPeers()),
     });
     shell = running;
-    return { device, link, shell: running, pinger, close: () => close(device, running, routes) };
+    const stop = async (): Promise<void> => {
+      pairs.stop();
+      await close(device, running, routes);
+    };
+    return { device, link, shell: running, pinger, pairs, close: stop };
   } catch (error) {
     device.close();
     await removeOverlayRules(routes);

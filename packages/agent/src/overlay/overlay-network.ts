@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { DeltaMessage, MapMessage, PresenceMessage, ServerMessage } from "@asterism/core/control";
+import type { DeltaMessage, MapMessage, PairReport, PresenceMessage, ServerMessage } from "@asterism/core/control";
 import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
@@ -35,6 +35,8 @@ export interface OverlayNetworkOptions {
   readonly aeads: readonly Aead[];
   /** Whether routers are asked to map the links' ports. */
   readonly mapPorts: boolean;
+  /** A pair that this node opened has come together. */
+  readonly onPair: (pair: PairReport) => void;
   /** Facts about this agent's other networks. */
   readonly host: OverlayHost;
 }
@@ -190,6 +192,8 @@ export class OverlayNetwork {
       sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
       onDeviceFailed: (message) => this.#handleDeviceFailed(message),
       onPathsChanged: () => this.#record.saveSoon(),
+      onPair: this.#options.onPair,
+      sendReport: (pairs) => this.#control?.send({ type: "report", pairs }) ?? false,
       onConnected: (nodeIds) => this.#record.saveConnected(nodeIds),
     });
     this.#record.setPort(running.link.port);
@@ -298,6 +302,7 @@ export class OverlayNetwork {
       this.#control?.send({ type: "record", requestId: PUBLISH_REQUEST_ID, ...unpublishedRecord });
     }
     this.#offerCandidates(this.#running);
+    this.#running.pairs.flush();
     this.#running.shell.run((mesh, time) => {
       mesh.handleServerTime(serverTimeOffsetMs);
       mesh.handleSignallingReady(time);

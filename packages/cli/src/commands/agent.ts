@@ -7,6 +7,7 @@ interface AgentCommandOptions {
   readonly socket: string;
   readonly cipher: "auto" | "chacha20-poly1305";
   readonly portMapping: boolean;
+  readonly metrics?: string;
 }
 
 export function createAgentCommand(): Command {
@@ -34,6 +35,11 @@ export function createAgentCommand(): Command {
         "ASTERISM_NO_PORT_MAPPING",
       ),
     )
+    .addOption(
+      new Option("--metrics <host:port>", "serve Prometheus metrics over HTTP there (default: nowhere)").env(
+        "ASTERISM_AGENT_METRICS",
+      ),
+    )
     .addOption(new Option("--json", "accepted for symmetry; logs are JSON anyway").hideHelp())
     .action(async (options: AgentCommandOptions) => {
       const { startAgent } = await import("@asterism/agent");
@@ -42,6 +48,7 @@ export function createAgentCommand(): Command {
         socketPath: options.socket,
         cipher: options.cipher,
         portMapping: options.portMapping,
+        ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       });
       printLine("ready");
       await agent.stopped;

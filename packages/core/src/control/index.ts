@@ -79,7 +79,7 @@ export {
   RelaysMessage,
   StunServer,
 } from "./relays.ts";
-export { MAX_REPORTED_PAIRS, NAT_LABELS, PairReport, ReportMessage } from "./report.ts";
+export { MAX_REPORTED_PAIRS, natPairLabel, PairReport, ReportMessage } from "./report.ts";
 export {
   JOIN_PATH,
   JOIN_PREVIEW_PATH,

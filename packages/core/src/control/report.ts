@@ -8,7 +8,7 @@ const MAX_REPORTED_MS = 600_000;
 const ElapsedMs = Type.Number({ minimum: 0, maximum: MAX_REPORTED_MS });
 
 /** NATs by their folk names, as `status` has them (`none`: no NAT). The server counts any other as `other`. */
-export const NAT_LABELS = [
+const NAT_LABELS = [
   "none",
   "full cone",
   "restricted cone",
@@ -18,6 +18,14 @@ export const NAT_LABELS = [
   "unknown",
 ] as const;
 const NatLabel = Type.String({ minLength: 1, maxLength: 32, pattern: "^[a-z0-9 -]+$" });
+
+const KNOWN_NATS: ReadonlySet<string> = new Set(NAT_LABELS);
+
+/** One label for both orders, of a fixed set: what agents write must not make new time series. */
+export function natPairLabel(natA: string, natB: string): string {
+  const [first, second] = [natA, natB].map((nat) => (KNOWN_NATS.has(nat) ? nat : "other")).toSorted();
+  return `${first} – ${second}`;
+}
 
 /** How one pair came together. */
 export const PairReport = Type.Object({

@@ -226,3 +226,45 @@ describe("explain", () => {
     expect(report.replies[0]?.path.kind).toBe("relayed");
   }, 180_000);
 });
+
+describe("statistics", () => {
+  test("the agent counts how pairs connect, and the server adds it up by their NATs", async () => {
+    await using world = await World.create("statistics", ["--relay", "none"]);
+    await startRelay(world);
+    const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
+    const key = await world.server.createKey({ reusable: true });
+    const a = await world.agent(await home.host("a"), { args: ["--metrics", "127.0.0.1:9465"] });
+    const b = await world.agent(await world.internet.host("b", { ipv6: false }));
+    for (const agent of [a, b]) await agent.join(key);
+    // What the NATs do is known.
+    await expect.poll(async () => (await netcheck(b)).links[0]?.type, { timeout: 20_000 }).toBe("none");
+    expect((await a.ping("b", ["--until-direct"])).direct).toBe(true);
+    const agentMetrics = async (): Promise<string> =>
+      (await a.host.exec(["curl", "-s", "http://127.0.0.1:9465/metrics"])).stdout;
+    const serverMetrics = async (): Promise<string> =>
+      (
+        await world.serverHost.shell(
+          `curl -s --unix-socket ${world.server.dataDir}/admin.sock http://localhost/metrics`,
+        )
+      ).stdout;
+    const counted = 'nats="none – port-restricted cone",kind="direct"} 1';
+    await expect
+      .poll(serverMetrics, { timeout: 40_000, interval: 500 })
+      .toContain(`asterism_pair_connections_total{${counted}`);
+    const text = await agentMetrics();
+    for (const line of [
+      `asterism_agent_pair_connections_total{${counted}`,
+      'asterism_agent_pair_first_ping_seconds_count{nats="none – port-restricted cone"} 1',
+      'asterism_agent_pair_direct_seconds_count{nats="none – port-restricted cone"} 1',
+      'asterism_agent_nat{network="default",ip_version="4",type="port-restricted cone"} 1',
+      'asterism_agent_peers{network="default",path="direct"} 1',
+      'asterism_agent_networks{state="running"} 1',
+      'asterism_agent_server_connected{network="default"} 1',
+    ]) {
+      expect(text).toContain(line);
+    }
+    expect(text).toMatch(/asterism_agent_packets_total\{network="default",direction="out",path="direct"\} [1-9]/);
+    expect(text).toMatch(/asterism_agent_bytes_total\{network="default",direction="in",path="direct"\} [1-9]/);
+    expect(text).not.toMatch(/203\.0\.113|100\.64/);
+  });
+});

@@ -1,7 +1,5 @@
-import { NAT_LABELS, type PairReport, type ReportMessage } from "@asterism/core/control";
+import { natPairLabel, type PairReport, type ReportMessage } from "@asterism/core/control";
 import type { ServerMetrics } from "./server-metrics.ts";
-
-const KNOWN_NATS: ReadonlySet<string> = new Set(NAT_LABELS);
 
 /**
  * Adds an agent's report to the statistics. Only pairs with peers that `isPeer` knows count, each once; who they were is
@@ -19,14 +17,8 @@ export function countReport(metrics: ServerMetrics, report: ReportMessage, isPee
 }
 
 function countPair(metrics: ServerMetrics, { kind, firstPingMs, directMs, natA, natB }: PairReport): void {
-  const nats = natPair(natA, natB);
+  const nats = natPairLabel(natA, natB);
   metrics.connections.inc({ nats, kind });
   if (firstPingMs !== null) metrics.firstPing.observe({ nats }, firstPingMs / 1000);
   if (directMs !== null) metrics.direct.observe({ nats }, directMs / 1000);
-}
-
-/** One label for both orders, of a fixed set: what agents write must not make new time series. */
-function natPair(natA: string, natB: string): string {
-  const [first, second] = [natA, natB].map((nat) => (KNOWN_NATS.has(nat) ? nat : "other")).toSorted();
-  return `${first} – ${second}`;
 }
