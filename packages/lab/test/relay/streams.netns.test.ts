@@ -7,6 +7,7 @@ import type { AgentProcess } from "../../src/product/agent-process.ts";
 import { ASTERISM_COMMAND } from "../../src/product/asterism-command.ts";
 import { firstAnswerMs, ipv4Of, reportFigure, World } from "../e2e/world.ts";
 import { SECRET, selfSigned } from "./relay-world.ts";
+import { startCoturn } from "./relayed-world.ts";
 
 /** The figure is shown; a busy machine may need longer. */
 const LIMIT_MS = 20_000;
@@ -68,6 +69,21 @@ describe("with UDP blocked", () => {
       expect(bitsPerSecond / 1e6).toBeGreaterThan(5);
     }
     expect((await a.peer("b")).path.kind).toBe("relayed");
+  });
+
+  test("coturn is reached over TCP", async () => {
+    await using world = await World.create("coturntcp", ["--relay", "none"]);
+    const host = await world.internet.host("coturn");
+    await startCoturn(host, SECRET);
+    await world.server.admin(["relay", "add", host.ipv4, "--secret", SECRET]);
+    const { a, b } = await pairBehind(world, "block-udp", "stateful");
+    reportFigure(
+      "first answer by coturn over TCP",
+      await firstAnswerMs(a.host, await ipv4Of(b), LIMIT_MS),
+      "ms",
+      "< 3000",
+    );
+    expect((await a.peer("b")).path).toMatchObject({ kind: "relayed", relay: host.ipv4 });
   });
 
   test("the server's own relay is reached on its HTTPS port", async () => {

@@ -1,0 +1,20 @@
+/** A certificate that nobody vouches for, with its key, for relays in tests on loopback. Valid for a century. */
+export const RELAY_CERTIFICATE = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBdzCCAR2gAwIBAgIUP85TQbcqRKbS8ob3pZY8K4EiVjAwCgYIKoZIzj0EAwIw
+EDEOMAwGA1UEAwwFcmVsYXkwIBcNMjYxMTIxMDczNjUyWhgPMjEyNjEwMjgwNzM2
+NTJaMBAxDjAMBgNVBAMMBXJlbGF5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+qyu7l96S2Co9RzI6K4Yd881pJ1tGcqGk+ioNCiasfUJ9ibVnjae+nv9+nV1sTwvy
+rm+QDmDboOnq6g90ev9aFaNTMFEwHQYDVR0OBBYEFB+XMPbrc0WhTRXmxeocDMQM
+E77zMB8GA1UdIwQYMBaAFB+XMPbrc0WhTRXmxeocDMQME77zMA8GA1UdEwEB/wQF
+MAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgNqUKEjmEtBa2ORcVkgzgcmnuUfNXDGo6
+OvD236l+97YCIQDdB/Z+ok9FICM/ptSPZdZdNVF076EixKOWV4OO1R0dTQ==
+-----END CERTIFICATE-----`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg93lHbfwAZUWKWwDI
+zh7e9BCvXJaahat/oHkSU91q4U2hRANCAASrK7uX3pLYKj1HMjorhh3zzWknW0Zy
+oaT6Kg0KJqx9Qn2JtWeNp76e/36dXWxPC/Kub5AOYNug6erqD3R6/1oV
+-----END PRIVATE KEY-----`,
+  /** SHA-256, lower-case hex. */
+  fingerprint: "bceee47aac8647cfc241a451f340e032817e035fa506e5d4b01e9d50c5946269",
+} as const;
