@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LinkConditions } from "../../src/virtual-internet/link-model.ts";
 import type { PathNode } from "./path-node.ts";
+import { pathOf, RelayWorld } from "./relay-world.ts";
 import { LINE, NAT_KINDS, Scenario } from "./scenario.ts";
 
 /** What a full-size packet of the overlay takes: 1408 bytes, and 32 that WireGuard adds. */
@@ -111,5 +112,38 @@ describe("the largest datagram of a path", () => {
     const atRest = large();
     scenario.run(600_000);
     expect(large() - atRest).toBe(0);
+  });
+});
+
+describe("the largest datagram of a relayed path", () => {
+  /** Two members whom only a relay brings together; the relay's own line has these conditions. */
+  function relayed(relayLine: LinkConditions, lineOfA: LinkConditions = {}) {
+    const world = new RelayWorld();
+    world.relay("relay", "198.51.100.1", { up: relayLine });
+    const a = world.node("a", NAT_KINDS.symmetric, { up: { delayMs: 10, ...lineOfA }, down: { delayMs: 10 } });
+    const b = world.node("b", NAT_KINDS.symmetric);
+    world.introduce();
+    world.talk(a, b, 200, 10_000);
+    return [pathOf(a, b), pathOf(b, a)].map((path) => ({ ...path, isRelayed: path?.relayed }));
+  }
+
+  /** What WireGuard's datagram may have: the header of the channel is part of the path's MTU. */
+  const messageBytes = (path: { channel?: number | null; mtuBytes?: number }): number =>
+    (path.mtuBytes ?? 0) - (path.channel == null ? 0 : 4);
+
+  it("has room for the channel's header", () => {
+    const paths = relayed({});
+    expect(paths.map(({ isRelayed }) => isRelayed)).toEqual([true, true]);
+    expect(paths.map(messageBytes)).toEqual([FULL_BYTES, FULL_BYTES]);
+  });
+
+  it("is the least of its legs, on each side", () => {
+    const [a, b] = relayed({ mtuBytes: 1_280 });
+    expect([a, b].map((path) => path?.mtuBytes ?? 0).every((mtuBytes) => mtuBytes > 1_200 && mtuBytes <= 1_256)).toBe(
+      true,
+    );
+    const [ofA, ofB] = relayed({}, { mtuBytes: 1_400 });
+    expect(ofA?.mtuBytes).toBe(1_372);
+    expect(messageBytes(ofB ?? {})).toBe(FULL_BYTES);
   });
 });
