@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -231,6 +232,32 @@ TEST_CASE("handshake messages go up only with a right mac1, STUN as it is") {
   CHECK(pair.b.events[0].bytes == initiation);
   CHECK(pair.b.events[0].from.link == pair.b.link->id);
   CHECK(pair.b.events[1].stun);
+}
+
+TEST_CASE("a flood of STUN by strangers does not keep out whom the device has sent to") {
+  if (!can_open_devices()) return;
+  DevicePair pair;
+  RawSocket wire, friendly;
+  Bytes stun(20);
+  stun[1] = 1;
+  store_be32(stun.data() + 4, 0x2112A442);
+  PathAddress to{.link = pair.b.link->id};
+  REQUIRE(parse_udp_address("127.0.0.1", friendly.port(), to.remote));
+  REQUIRE(pair.b.device->send(to, stun.data(), stun.size()) == Status::ok);
+  const auto from_friend = [&](const Event& event) {
+    return event.kind == EventKind::datagram && ntohs(event.from.remote.v4.sin_port) == friendly.port();
+  };
+  REQUIRE(eventually(pair, [&] {
+    for (unsigned i = 0; i < 500; i++) wire.send(pair.b.link->port(), stun);
+    return pair.b.drops(Drop::rate_limited) > 2000;
+  }));
+  for (unsigned round = 0; round < 20; round++) {
+    for (unsigned i = 0; i < 400; i++) wire.send(pair.b.link->port(), stun);
+    friendly.send(pair.b.link->port(), stun);
+  }
+  CHECK(eventually(pair, [&] {
+    return std::count_if(pair.b.events.begin(), pair.b.events.end(), from_friend) == 20;
+  }));
 }
 
 TEST_CASE("in redundant mode a packet travels on two paths and arrives once") {

@@ -362,6 +362,7 @@ Status Device::send(const PathAddress& to, const uint8_t* bytes, size_t len, boo
   message.msg_iov = parts;
   message.msg_iovlen = 2;
   const bool v6 = complete.remote.is_v6();
+  state.known_sources.note(complete.remote, now_ns());
   if (dont_fragment) Link::set_dont_fragment(fd, v6, true);
   ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT);
   // An ICMP error of an earlier datagram is reported once, instead of sending.

@@ -193,9 +193,10 @@ void Receiver::handle_control(const Datagram& datagram) {
   if (datagram.kind == DatagramKind::handshake && !state_.mac1.verify(datagram.data, datagram.len)) {
     return drop(Drop::bad_mac1);
   }
-  TokenBucket& tokens = stun                                              ? stun_tokens_
-                        : datagram.kind == DatagramKind::cookie_reply ? cookie_tokens_
-                                                                          : handshake_tokens_;
+  ControlTokens& from = state_.known_sources.contains(from_.remote, now_) ? known_tokens_ : stranger_tokens_;
+  TokenBucket& tokens = stun                                              ? from.stun
+                        : datagram.kind == DatagramKind::cookie_reply ? from.cookie
+                                                                          : from.handshake;
   if (!tokens.take(now_)) return drop(Drop::rate_limited);
   Event event{.kind = EventKind::datagram, .stun = stun};
   event.from = from_;

@@ -108,9 +108,14 @@ class Receiver {
   std::array<Control, BATCH> controls_{};
   TunSink sink_;
   Coalescer coalescer_;
-  TokenBucket handshake_tokens_{2000, 1000};
-  TokenBucket cookie_tokens_{200, 100};
-  TokenBucket stun_tokens_{5000, 2500};
+  /** What goes up of each kind, from addresses that we have sent to lately and, apart, from strangers. */
+  struct ControlTokens {
+    TokenBucket handshake{2000, 1000};
+    TokenBucket cookie{200, 100};
+    TokenBucket stun{5000, 2500};
+  };
+  ControlTokens known_tokens_;
+  ControlTokens stranger_tokens_;
 
   // The batch at hand.
   uint64_t now_ = 0;

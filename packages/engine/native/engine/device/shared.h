@@ -14,6 +14,7 @@
 #include "io/tun.h"
 #include "tables/allowed_ips.h"
 #include "tables/counters.h"
+#include "tables/known_sources.h"
 #include "tables/peer.h"
 #include "tables/session_table.h"
 #include "wire/mac1.h"
@@ -68,6 +69,7 @@ struct DeviceState {
   Inbox inbox;
   AllowedIps allowed_ips;
   LinkTable links;
+  KnownSources known_sources;
   PeerTable peers;
   SessionTable sessions;
   /** Serialises changes of any peer's current, previous and next session and of the session table. */
