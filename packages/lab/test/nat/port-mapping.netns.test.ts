@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createParser } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
@@ -144,4 +145,36 @@ describe("a mapping", () => {
       expect(await mappings()).toEqual([]);
     },
   );
+
+  test("is renewed within a minute or so when only the router's epoch shows that it has restarted", async () => {
+    await using world = await World.create("epoch");
+    const homes = await Promise.all(
+      [
+        ["pcp", "11.0.0.7", ""],
+        ["natpmp", "11.0.0.8", ONLY_NAT_PMP],
+      ].map(async ([name, ipv4, rules]) => {
+        const options = { ...homeRouter({ upnp: false }), uplink: { ipv4: ipv4! } };
+        const home = await world.lab.router(`home-${name}`, world.internet, options);
+        if (rules !== "") await home.machine.nft(rules!);
+        await member(world, await home.host(name!));
+        return home.portMapping!;
+      }),
+    );
+    await vi.waitFor(async () => {
+      for (const router of homes) expect(await router.mappings()).toHaveLength(1);
+    }, SLOW);
+    // The epoch of a router that has just booted is that of one that boots again: RFC 6887 §8.5 allows 2 s and 1/16.
+    await delay(10_000);
+    await Promise.all(
+      homes.map(async (router) => {
+        await router.kill();
+        await router.startAgain();
+        expect(await router.mappings()).toEqual([]);
+        await vi.waitFor(async () => expect(await router.mappings()).toHaveLength(1), {
+          timeout: 90_000,
+          interval: 500,
+        });
+      }),
+    );
+  });
 });
