@@ -39,7 +39,7 @@ function summaryRows(explanation: PeerExplanation): string[][] {
     ["NAT here", formatNats(nat.here)],
     ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there)],
     ["UDP", `${formatUdp("here", udp.here)}, ${formatUdp("there", udp.there)}`],
-    ["port mapping", `here ${formatList(portMapping.here)}, there ${formatList(portMapping.there)}`],
+    ["port mapping", formatPortMapping(portMapping)],
     ["relays", relays.length === 0 ? "none" : relays.map(formatRelay).join(", ")],
     ["direct", directOutlook(explanation)],
     ["packets", formatPackets(explanation)],
@@ -62,12 +62,22 @@ function formatUdp(where: string, passes: boolean | null): string {
   return `${where} ${passes ? "works" : "blocked"}`;
 }
 
+function formatPortMapping({ here, there, problem }: PeerExplanation["portMapping"]): string {
+  const why = problem === null ? "" : ` (${problem})`;
+  return `here ${formatList(here)}${why}, there ${formatList(there)}`;
+}
+
 function formatList(addresses: readonly string[]): string {
   return addresses.length === 0 ? "none" : addresses.join(" ");
 }
 
-function formatRelay({ name, rttMs, preferred, state, problem }: PeerExplanation["relays"][number]): string {
-  const notes = [formatMs(rttMs), preferred ? "preferred" : "", state === "in-use" ? "in use" : "", problem ?? ""];
+function formatRelay({ name, rttMs, preferred, state, transport, problem }: PeerExplanation["relays"][number]): string {
+  const notes = [
+    formatMs(rttMs),
+    preferred ? "preferred" : "",
+    state === "in-use" ? `in use over ${(transport ?? "udp").toUpperCase()}` : "",
+    problem ?? "",
+  ];
   return `${name} (${notes.filter((note) => note !== "").join(", ")})`;
 }
 

@@ -49,8 +49,13 @@ function stunServerCells({ address, answered, rttMs, mapped }: StunServerCheck):
   return [address, answered ? formatMs(rttMs) : "no answer", mapped === null ? "" : `sees ${mapped}`];
 }
 
-function relayCells({ name, addresses, preferred, rttMs, state, problem }: RelayCheck): string[] {
-  const use = [preferred ? "preferred" : "", state === "in-use" ? "in use" : ""].filter(Boolean).join(", ");
+function relayCells({ name, addresses, preferred, rttMs, state, transport, problem }: RelayCheck): string[] {
+  const use = [
+    preferred ? "preferred" : "",
+    state === "in-use" ? `in use over ${(transport ?? "udp").toUpperCase()}` : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
   return [name, addresses.join(" "), formatMs(rttMs), problem ?? use];
 }
 

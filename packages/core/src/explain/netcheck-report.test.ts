@@ -58,6 +58,7 @@ describe("the report", () => {
           rttMs: 20.123,
           preferred: true,
           state: "ready",
+          transport: null,
           relayedAddresses: [],
           problem: null,
         },
@@ -99,6 +100,9 @@ describe("the report", () => {
     expect(preferred([{ ...far, isPreferred: true }, exampleRelay()])).toEqual(["far"]);
     const inUse = report({ relays: [exampleRelay({ allocations: [exampleAllocation()] })] });
     expect(inUse.relays[0]).toMatchObject({ state: "in-use", relayedAddresses: ["198.51.100.1:50000"], problem: null });
+    const stream = exampleAllocation({ transport: "tls", rttMs: 70 });
+    const overTls = report({ nats: [blocked], relays: [exampleRelay({ allocations: [stream] })] });
+    expect(overTls.relays[0]).toMatchObject({ state: "in-use", transport: "tls", rttMs: 70, preferred: true });
     expect(report({ relays: [far] }).relays[0]).toMatchObject({ state: "silent", rttMs: null, preferred: false });
     const lastFailure = { at: 1 as Instant, reason: "credentials-refused", code: 401 } as const;
     const refused = exampleAllocation({ state: "waiting", relayedAddresses: [], lastFailure });

@@ -64,17 +64,18 @@ export function relayChecks(gathering: GatheringSnapshot): RelayCheck[] {
 function relayState(
   relay: RelaySnapshot,
   gathering: GatheringSnapshot,
-): Pick<RelayCheck, "state" | "problem" | "relayedAddresses"> {
-  const relayed = relay.allocations.flatMap(({ relayedAddresses }) => relayedAddresses);
-  const relayedAddresses = relayed.map(formatUdpAddress);
-  if (relayedAddresses.length > 0) return { state: "in-use", problem: null, relayedAddresses };
+): Pick<RelayCheck, "state" | "transport" | "problem" | "relayedAddresses"> {
+  const used = relay.allocations.filter((allocation) => allocation.relayedAddresses.length > 0);
+  const relayedAddresses = used.flatMap((allocation) => allocation.relayedAddresses.map(formatUdpAddress));
+  const transport = used[0]?.transport ?? null;
+  if (transport !== null) return { state: "in-use", transport, problem: null, relayedAddresses };
   const failure = relay.allocations.map(({ lastFailure }) => lastFailure).find((found) => found !== null);
   const isSilent = hasBeenAsked(relay, gathering) && answersOf(relay, gathering).length === 0;
   if (isSilent || failure?.reason === "relay-silent") {
-    return { state: "silent", problem: "it does not answer over UDP", relayedAddresses };
+    return { state: "silent", transport, problem: "it does not answer over UDP", relayedAddresses };
   }
-  if (failure === undefined || failure === null) return { state: "ready", problem: null, relayedAddresses };
-  return { state: "failing", problem: FAILURES[failure.reason] ?? failure.reason, relayedAddresses };
+  if (failure === undefined || failure === null) return { state: "ready", transport, problem: null, relayedAddresses };
+  return { state: "failing", transport, problem: FAILURES[failure.reason] ?? failure.reason, relayedAddresses };
 }
 
 const FAILURES: Readonly<Record<string, string>> = {
@@ -99,6 +100,11 @@ function answersOf({ addresses }: RelaySnapshot, { nats }: GatheringSnapshot): N
 function freshRttMs(relay: RelaySnapshot, gathering: GatheringSnapshot): number | null {
   const measured = answersOf(relay, gathering).flatMap(({ rttMs }) => rttMs ?? []);
   if (measured.length > 0) return Math.min(...measured);
+  // Over a stream it may be reached where UDP is not.
+  const used = relay.allocations.flatMap(({ relayedAddresses, rttMs }) =>
+    relayedAddresses.length > 0 ? (rttMs ?? []) : [],
+  );
+  if (used.length > 0) return Math.min(...used);
   return hasBeenAsked(relay, gathering) && answersOf(relay, gathering).length === 0 ? null : relay.rttMs;
 }
 

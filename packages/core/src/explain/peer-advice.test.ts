@@ -10,6 +10,7 @@ const RELAY: RelayCheck = {
   rttMs: 20,
   preferred: true,
   state: "in-use",
+  transport: "udp",
   relayedAddresses: ["198.51.100.1:50000"],
   problem: null,
 };
@@ -61,7 +62,7 @@ function facts(more: Partial<Facts> = {}): Facts {
     echoMs: 41,
     nat: { here: [nat("port-restricted cone")], there: [nat("port-restricted cone")] },
     udp: { here: true, there: true },
-    portMapping: { here: [], there: [] },
+    portMapping: { here: [], there: [], problem: null },
     candidates: {
       here: [
         { candidate: "host", address: "192.168.1.2:41641", relay: null },
@@ -158,6 +159,11 @@ describe("one sentence for each case", () => {
       { ...unreachable, relays: [{ ...RELAY, state: "failing", problem: "it refuses the credentials" }] },
       "it refuses the credentials",
     ],
+    [
+      "udp-blocked-here",
+      { ...unreachable, udp: { here: false, there: true }, relays: [{ ...RELAY, state: "silent", transport: null }] },
+      "let UDP out there",
+    ],
     ["udp-blocked-there", { ...unreachable, udp: { here: true, there: false } }, "in front of b"],
     // Whatever the paths
     ["passphrase-differs", { peer: peer({ problem: { code: "passphrase-differs", text: "x" } }) }, "--secret"],
@@ -183,7 +189,7 @@ describe("what is not to blame", () => {
   const symmetric = { here: [nat("symmetric")], there: [nat("symmetric")] };
 
   it("symmetric NATs, where one end has a port mapping or both have IPv6", () => {
-    const mapped = { here: [], there: ["203.0.113.9:7"] };
+    const mapped = { here: [], there: ["203.0.113.9:7"], problem: null };
     expect(peerAdvice(facts({ nat: symmetric, portMapping: mapped })).case).toBe("relayed-firewall");
     const candidates = {
       here: [host("192.168.1.2:1"), host("[2001:db8::1]:1")],

@@ -131,6 +131,14 @@ function withoutRelay({ peer, relays }: Facts, obstacle: Obstacle): Advice {
       text: `${text}; and the network has no relay: add one on the server with \`asterism admin relay add HOST\`${alternative(obstacle)}.`,
     };
   }
+  // That they don't answer follows from it; or, if nobody else was asked, the other way round.
+  if (obstacle.case === "udp-blocked-here") {
+    const names = relays.map(({ name }) => name).join(", ");
+    return {
+      case: obstacle.case,
+      text: `No path to ${peer.name}: no relay or STUN server (${names}) answers over UDP, so most likely ${obstacle.why}${helpOf(obstacle)}, or a relay that is reached over TCP or TLS.`,
+    };
+  }
   const broken = relays.filter(({ state }) => state === "silent" || state === "failing");
   if (broken.length < relays.length) return { case: obstacle.case, text: `${text}${helpOf(obstacle)}.` };
   return {

@@ -121,7 +121,7 @@ it("tells the path, both NATs, what was tried and what comes next, with times of
       there: [{ ipVersion: 4, type: "symmetric", mapping: "address-dependent" }],
     },
     udp: { here: true, there: true },
-    portMapping: { here: [], there: ["203.0.113.9:7"] },
+    portMapping: { here: [], there: ["203.0.113.9:7"], problem: null },
     relays: [{ name: "relay.example", state: "in-use", preferred: true }],
     tried: [
       { remote: "203.0.113.9:41641", via: "relay.example", state: "active", answeredAt: "2026-01-01T11:59:59.000Z" },
@@ -174,4 +174,11 @@ it("a peer whose UDP is blocked by every IP version", () => {
   );
   expect(report.udp).toEqual({ here: true, there: false });
   expect(report.advice.case).toBe("relayed-udp-blocked-there");
+});
+
+it("says why the router here maps no port", () => {
+  const problem = { code: "refused", text: "the router refuses" } as const;
+  const refusal = { linkId: 1, protocol: null, external: null, expiresAt: null, problem };
+  const report = peerReport(facts({ gathering: exampleGathering({ portMappings: [refusal] }) }));
+  expect(report.portMapping).toEqual({ here: [], there: ["203.0.113.9:7"], problem: "the router refuses" });
 });

@@ -47,7 +47,7 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     echoMs: facts.echoMs === null ? null : roundMs(facts.echoMs),
     nat: { here, there },
     udp: { here: passes(here), there: passes(there ?? []) },
-    portMapping: { here: portMappings(gathering), there: peersPortMappings(paths) },
+    portMapping: portMappingStates(facts),
     candidates: candidates(facts),
     relays: relayChecks(gathering),
     tried: (paths?.paths ?? []).map((path) => triedPath(path, facts)),
@@ -141,6 +141,12 @@ function candidates({ paths, gathering }: PeerFacts): PeerExplanation["candidate
       address: formatUdpAddress(address),
     })),
   };
+}
+
+function portMappingStates({ gathering, paths }: PeerFacts): PeerExplanation["portMapping"] {
+  const here = portMappings(gathering);
+  const problem = gathering.portMappings.find((mapping) => mapping.problem !== null)?.problem?.text ?? null;
+  return { here, there: peersPortMappings(paths), problem: here.length > 0 ? null : problem };
 }
 
 function peersPortMappings(paths: PeerPathsSnapshot | null): string[] {

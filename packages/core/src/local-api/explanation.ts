@@ -93,7 +93,12 @@ export const PeerExplanation = Type.Object({
   }),
   /** Whether UDP passes at each end, null if not known. */
   udp: Type.Object({ here: nullable(Type.Boolean()), there: nullable(Type.Boolean()) }),
-  portMapping: Type.Object({ here: Type.Array(Endpoint), there: Type.Array(Endpoint) }),
+  portMapping: Type.Object({
+    here: Type.Array(Endpoint),
+    there: Type.Array(Endpoint),
+    /** Why there is none here, null if there is one or nobody was asked. */
+    problem: nullable(Type.String()),
+  }),
   candidates: Type.Object({
     here: Type.Array(Type.Object({ candidate: CandidateKind, address: Endpoint, relay: nullable(Type.String()) })),
     there: Type.Array(Type.Object({ candidate: CandidateKind, address: Endpoint })),

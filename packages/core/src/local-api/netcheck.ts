@@ -54,6 +54,8 @@ export const RelayCheck = Type.Object({
   preferred: Type.Boolean(),
   /** `silent`: it does not answer. `failing`: it answers, but gives no relayed address. */
   state: Type.Enum(["ready", "in-use", "silent", "failing"] as const),
+  /** By which it is in use, null if it is not. */
+  transport: nullable(Type.Enum(["udp", "tcp", "tls"] as const)),
   /** Addresses at which it receives for this machine at present. */
   relayedAddresses: Type.Array(Endpoint),
   problem: nullable(Type.String()),
