@@ -19,10 +19,12 @@ import { LocalApi } from "./api/local-api.ts";
 import type { ServedMetrics } from "./metrics/serve-metrics.ts";
 import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
 import { explainPeer } from "./overlay/explain-peer.ts";
+import type { MemberRelay, RelayOfferOptions } from "./overlay/member-relay.ts";
 import { netcheck } from "./overlay/netcheck.ts";
 import { networkStatus, serverStatus } from "./overlay/network-status.ts";
 import { OverlayNetwork } from "./overlay/overlay-network.ts";
 import { pingPeer } from "./overlay/ping-peer.ts";
+import { listHostAddresses } from "./platform/host-addresses.ts";
 import { NetworkChanges } from "./platform/network-changes.linux.ts";
 import { nodeCrypto } from "./platform/node-crypto.ts";
 import { checkHostPrivileges } from "./platform/privileges.linux.ts";
@@ -43,6 +45,8 @@ export interface AgentOptions {
   readonly mapPorts: boolean;
   /** `HOST:PORT` at which Prometheus metrics are served over HTTP; nowhere if left out. */
   readonly metrics?: string;
+  /** Runs a relay and offers it to the networks of this machine. */
+  readonly relay: RelayOfferOptions | undefined;
 }
 
 /** The daemon: the networks of this machine, and the local API over them. */
@@ -57,6 +61,7 @@ export class Agent {
   #api: LocalApi | undefined;
   #metrics: ServedMetrics | undefined;
   #changes: NetworkChanges | undefined;
+  #relay: MemberRelay | undefined;
   /** Joins and leaves one after the other: each looks at what the others have left behind. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -80,14 +85,20 @@ export class Agent {
     checkHostPrivileges();
     const agent = new Agent(options);
     try {
-      if (options.metrics !== undefined) {
+      const { metrics, relay, stateDir, logger, socketPath } = options;
+      if (metrics !== undefined) {
         // Loaded on demand: an agent without it needs less memory.
         const { serveMetrics } = await import("./metrics/serve-metrics.ts");
-        agent.#metrics = await serveMetrics(options.metrics, () => [...agent.#networks.values()]);
+        agent.#metrics = await serveMetrics(metrics, () => [...agent.#networks.values()]);
       }
-      agent.#api = await LocalApi.start(options.socketPath, agent);
+      if (relay !== undefined) {
+        const { MemberRelay } = await import("./overlay/member-relay.ts");
+        agent.#relay = await MemberRelay.start(relay, stateDir, logger);
+      }
+      agent.#api = await LocalApi.start(socketPath, agent);
     } catch (error) {
       await agent.#metrics?.stop();
+      await agent.#relay?.close();
       agent.#lock.release();
       throw error;
     }
@@ -104,6 +115,7 @@ export class Agent {
     await this.#api?.stop();
     await this.#metrics?.stop();
     await Promise.all([...this.#networks.values()].map((network) => network.stop()));
+    await this.#relay?.close();
     this.#lock.release();
   }
 
@@ -182,7 +194,11 @@ export class Agent {
       mapPorts: this.#options.mapPorts,
       onPair: (pair) => this.#metrics?.countPair(pair),
       logger: this.#options.logger.child({ network: membership.network.name }),
-      host: { ownInterfaces: () => this.#ownInterfaces(), overlayRanges: () => this.#overlayRanges() },
+      host: {
+        ownInterfaces: () => this.#ownInterfaces(),
+        overlayRanges: () => this.#overlayRanges(),
+        relayOffer: () => this.#relay?.offer(listHostAddresses(this.#ownInterfaces()).map(({ address }) => address)),
+      },
     });
     this.#networks.set(membership.network.id, network);
     return network;

@@ -2,6 +2,7 @@ import { flushCompileCache } from "node:module";
 import type { Aead } from "@asterism/core/mesh";
 import { pino } from "pino";
 import { Agent } from "./agent.ts";
+import type { RelayOfferOptions } from "./overlay/member-relay.ts";
 import { hasAesInstructions } from "./platform/aes-instructions.ts";
 
 export interface StartAgentOptions {
@@ -13,6 +14,8 @@ export interface StartAgentOptions {
   readonly portMapping: boolean;
   /** `HOST:PORT` at which Prometheus metrics are served over HTTP, to anybody who asks; nowhere if left out. */
   readonly metrics?: string;
+  /** Runs a relay and offers it to the networks of this machine. */
+  readonly relay: RelayOfferOptions | undefined;
 }
 
 type Cipher = "auto" | "chacha20-poly1305";
@@ -30,9 +33,9 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const aeads: Aead[] = options.cipher === "auto" && hasAesInstructions() ? ["aes-256-gcm"] : [];
-  const { stateDir, socketPath, portMapping: mapPorts, metrics } = options;
+  const { stateDir, socketPath, portMapping: mapPorts, metrics, relay } = options;
   const serveMetrics = metrics === undefined ? {} : { metrics };
-  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts, ...serveMetrics });
+  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts, relay, ...serveMetrics });
   // A daemon that is killed later would not write it.
   flushCompileCache();
   logger.info({ state: stateDir, socket: socketPath, aeads }, "agent is ready");

@@ -1,6 +1,7 @@
 import type { RandomBytes } from "@asterism/core/random";
 import type { Logger } from "pino";
 import type { ServerMetrics } from "./metrics/server-metrics.ts";
+import type { MemberRelays } from "./relays/member-relays.ts";
 import type { OwnRelay } from "./relays/own-relay.ts";
 import type { RelayHosts } from "./relays/relay-hosts.ts";
 import type { Database } from "./store/sqlite.ts";
@@ -25,6 +26,8 @@ export interface ServerContext {
   readonly log: Logger;
   /** The relay that runs together with this server, if one does. */
   readonly ownRelay: OwnRelay | null;
+  /** Relays that members offer. */
+  readonly memberRelays: MemberRelays;
   readonly relayHosts: RelayHosts;
   readonly metrics: ServerMetrics;
 }

@@ -30,6 +30,7 @@ import { addNetworkGauges } from "./metrics/network-gauges.ts";
 import { addRelayMetrics } from "./metrics/relay-metrics.ts";
 import { createServerMetrics } from "./metrics/server-metrics.ts";
 import { ensureDefaults } from "./operations/networks.ts";
+import { MemberRelays } from "./relays/member-relays.ts";
 import { type OwnRelay, parseRelayListen, startOwnRelay } from "./relays/own-relay.ts";
 import { RelayHosts, type ResolveHost } from "./relays/relay-hosts.ts";
 import { keepRelays, startRelayUpkeep } from "./relays/relay-upkeep.ts";
@@ -174,6 +175,7 @@ function createContext(startUp: StartUp, identity: ServerIdentity, ownRelay: Own
     wallNow,
     log,
     ownRelay,
+    memberRelays: new MemberRelays(),
     relayHosts: new RelayHosts(wallNow, log, options.resolveHost),
     metrics: createServerMetrics(),
   };

@@ -1,5 +1,12 @@
 import { isIP } from "node:net";
-import type { DeltaMessage, MapMessage, PairReport, PresenceMessage, ServerMessage } from "@asterism/core/control";
+import type {
+  DeltaMessage,
+  MapMessage,
+  OfferedRelay,
+  PairReport,
+  PresenceMessage,
+  ServerMessage,
+} from "@asterism/core/control";
 import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
@@ -21,8 +28,9 @@ import { announcesAeads, renewNodeKey } from "./node-keys.ts";
 import { nodePublicKey, openOverlay, type RunningOverlay } from "./open-overlay.ts";
 import type { Pinger } from "./pinger.ts";
 
-/** The only request on the control stream that an agent makes is the publication of its record. */
+/** The requests on the control stream that an agent makes, each one at a time. */
 const PUBLISH_REQUEST_ID = 1;
+const OFFER_RELAY_REQUEST_ID = 2;
 const MAX_REMEMBERED_ENDPOINTS = 4;
 
 export interface OverlayNetworkOptions {
@@ -46,6 +54,8 @@ export interface OverlayHost {
   ownInterfaces(): Set<string>;
   /** Ranges of all networks this agent is in. */
   overlayRanges(): string[];
+  /** The relay that this agent runs; null while others could not reach it, undefined if it runs none. */
+  relayOffer(): OfferedRelay | null | undefined;
 }
 
 /** One network this agent is a member of: interface, tunnels, control stream and what is kept on disk. */
@@ -56,6 +66,8 @@ export class OverlayNetwork {
   #control: ControlSession | undefined;
   #portMapping: PortMapping | undefined;
   #observedAddress: string | null = null;
+  /** What the server was told on this connection, as JSON. */
+  #offeredRelay: string | undefined;
   #state: NetworkState = "down";
   #problem: string | null = null;
   readonly #presenceReceived = Promise.withResolvers<void>();
@@ -146,6 +158,7 @@ export class OverlayNetwork {
     if (this.#running === undefined) return;
     this.#offerCandidates(this.#running);
     this.#portMapping?.handleNetworkChange();
+    this.#offerRelay();
     // A link that went down and came up again leaves the addresses as they were, and every path in doubt.
     this.#running.shell.run((mesh, time) => mesh.handleResume(time));
     this.#control?.reconnectNow();
@@ -201,6 +214,7 @@ export class OverlayNetwork {
   }
 
   async #stop(): Promise<void> {
+    this.#withdrawRelay();
     this.#control?.stop();
     this.#control = undefined;
     const running = this.#running;
@@ -301,6 +315,8 @@ export class OverlayNetwork {
     if (unpublishedRecord !== null) {
       this.#control?.send({ type: "record", requestId: PUBLISH_REQUEST_ID, ...unpublishedRecord });
     }
+    this.#offeredRelay = undefined;
+    this.#offerRelay();
     this.#offerCandidates(this.#running);
     this.#running.pairs.flush();
     this.#running.shell.run((mesh, time) => {
@@ -341,6 +357,22 @@ export class OverlayNetwork {
       default:
         return;
     }
+  }
+
+  /** Tells the server of the relay that this agent runs, if that is news. */
+  #offerRelay(): void {
+    const relay = this.#options.host.relayOffer();
+    const text = JSON.stringify(relay);
+    if (relay === undefined || text === this.#offeredRelay) return;
+    const isSent = this.#control?.send({ type: "offer-relay", requestId: OFFER_RELAY_REQUEST_ID, relay }) === true;
+    if (isSent) this.#offeredRelay = text;
+  }
+
+  /** The others change to another relay at once instead of noticing. */
+  #withdrawRelay(): void {
+    if (this.#offeredRelay === undefined) return;
+    this.#offeredRelay = undefined;
+    this.#control?.send({ type: "offer-relay", requestId: OFFER_RELAY_REQUEST_ID, relay: null });
   }
 
   #handleMap(message: MapMessage): void {

@@ -8,6 +8,8 @@ interface AgentCommandOptions {
   readonly cipher: "auto" | "chacha20-poly1305";
   readonly portMapping: boolean;
   readonly metrics?: string;
+  readonly offerRelay?: string;
+  readonly relayExternalIp?: string;
 }
 
 export function createAgentCommand(): Command {
@@ -40,6 +42,12 @@ export function createAgentCommand(): Command {
         "ASTERISM_AGENT_METRICS",
       ),
     )
+    .addOption(
+      new Option("--offer-relay [host:port]", "relay for the networks' members, on a machine with a public address")
+        .env("ASTERISM_OFFER_RELAY")
+        .preset(":3478"),
+    )
+    .option("--relay-external-ip <ipv4>", "public address of a host behind a one-to-one NAT, for the relay")
     .addOption(new Option("--json", "accepted for symmetry; logs are JSON anyway").hideHelp())
     .action(async (options: AgentCommandOptions) => {
       const { startAgent } = await import("@asterism/agent");
@@ -49,6 +57,10 @@ export function createAgentCommand(): Command {
         cipher: options.cipher,
         portMapping: options.portMapping,
         ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+        relay:
+          options.offerRelay === undefined
+            ? undefined
+            : { listen: options.offerRelay, externalIpv4: options.relayExternalIp },
       });
       printLine("ready");
       await agent.stopped;

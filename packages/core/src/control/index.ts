@@ -72,6 +72,7 @@ export { agreeOnProtocol, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "./pr
 export {
   MAX_RELAY_ADDRESSES,
   MAX_RELAYS,
+  OfferedRelay,
   RELAY_CREDENTIALS_LIFETIME_MS,
   RelayHost,
   RelayInfo,

@@ -89,6 +89,18 @@ const AGENT_MESSAGES = [
   { type: "record", requestId: 1, record: "{}", recordSignature: signature },
   { type: "rename", requestId: 2, name: "web-2" },
   { type: "leave", requestId: 3 },
+  {
+    type: "offer-relay",
+    requestId: 4,
+    relay: {
+      addresses: ["203.0.113.5"],
+      ports: { udp: 3478, tcp: null },
+      alternateUdpPort: 3479,
+      secret: "sixteen-letters-",
+      realm: "asterism",
+    },
+  },
+  { type: "offer-relay", requestId: 5, relay: null },
   { type: "report", pairs: [pair] },
   { type: "ping" },
   { type: "pong" },

@@ -40,6 +40,19 @@ export const RelayInfo = Type.Object({
 });
 export type RelayInfo = Static<typeof RelayInfo>;
 
+/** A relay that a member runs and offers to its network. */
+export const OfferedRelay = Type.Object({
+  /** Numeric, reachable for the other members. */
+  addresses: Type.Array(IpText, { minItems: 1, maxItems: MAX_RELAY_ADDRESSES }),
+  ports: Type.Object({ udp: nullable(Port), tcp: nullable(Port) }),
+  /** Second UDP port that answers STUN (RFC 5780), null without one. */
+  alternateUdpPort: nullable(Port),
+  /** Of the TURN REST scheme: the server makes credentials for the other members from it. */
+  secret: Type.String({ minLength: 16, maxLength: 256, pattern: "^[\\x21-\\x7e]+$" }),
+  realm: Type.String({ minLength: 1, maxLength: 127 }),
+});
+export type OfferedRelay = Static<typeof OfferedRelay>;
+
 /** A STUN server (RFC 8489) to ask for reflexive addresses. */
 export const StunServer = Type.Object({
   address: IpText,

@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import { MAX_NETWORK_MEMBERS, NetworkInfo, PeerInfo, RecordText, SelfInfo } from "./network-map.ts";
 import { createMessageParser } from "./parse.ts";
-import { RelaysMessage } from "./relays.ts";
+import { OfferedRelay, RelaysMessage } from "./relays.ts";
 import { ReportMessage } from "./report.ts";
 import { Bytes32, Counter, Id, Label, nullable, ProtocolNumber, Signature } from "./scalars.ts";
 
@@ -12,7 +12,7 @@ import { Bytes32, Counter, Id, Label, nullable, ProtocolNumber, Signature } from
  *   agent   authenticate                     within 10 s
  *   server  authenticated, relays, map | delta…, presence(full)
  *   then    server: delta, presence, relays, call, call-failed, done, error, restarting, ping, pong
- *           agent:  call, record, rename, leave, report, ping, pong
+ *           agent:  call, record, rename, leave, offer-relay, report, ping, pong
  *
  * Fields that a side does not know are ignored; a message type that the agent does not know is ignored, one that the
  * server does not know is answered by `error`. Protocol in words: docs/protocol-control.md.
@@ -172,6 +172,14 @@ export type RenameMessage = Static<typeof RenameMessage>;
 export const LeaveMessage = Type.Object({ type: Type.Literal("leave"), requestId: RequestId });
 export type LeaveMessage = Static<typeof LeaveMessage>;
 
+/** Offers a relay to the network in place of what this member offered before; null takes the offer back. */
+export const OfferRelayMessage = Type.Object({
+  type: Type.Literal("offer-relay"),
+  requestId: RequestId,
+  relay: nullable(OfferedRelay),
+});
+export type OfferRelayMessage = Static<typeof OfferRelayMessage>;
+
 // Both ways
 
 export const PingMessage = Type.Object({ type: Type.Literal("ping") });
@@ -201,6 +209,7 @@ export type AgentMessage =
   | RecordMessage
   | RenameMessage
   | LeaveMessage
+  | OfferRelayMessage
   | ReportMessage
   | PingMessage
   | PongMessage;
@@ -229,6 +238,7 @@ export const parseAgentMessage = createMessageParser<AgentMessage>("agent messag
   record: RecordMessage,
   rename: RenameMessage,
   leave: LeaveMessage,
+  "offer-relay": OfferRelayMessage,
   report: ReportMessage,
   ping: PingMessage,
   pong: PongMessage,

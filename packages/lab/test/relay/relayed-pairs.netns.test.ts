@@ -52,3 +52,37 @@ test("coturn carries a pair as the only relay", async () => {
   await world.server.admin(["relay", "add", host.ipv4, "--secret", "a secret of coturn"]);
   await expectRelayed(await relayedPair(world, "parted"), host.ipv4);
 });
+
+describe("a member that relays", () => {
+  const offering = { args: ["--offer-relay"] };
+
+  test("carries a pair as the only relay, until it stops", async () => {
+    await using world = await World.create("member", ["--relay", "none"]);
+    const { stdout } = await world.server.admin(["key", "create", "--tag", "relay"]);
+    const star = await world.agent(await world.internet.host("star"), offering);
+    await star.join(stdout.trim());
+    const pair = await relayedPair(world, "parted");
+    await expectRelayed(pair, "star");
+    // It has direct paths to both, and none by itself.
+    expect(await star.ping("west")).toMatchObject({ received: 1, direct: true });
+    await star.stop();
+    await expect
+      .poll(async () => JSON.parse((await world.server.admin(["relay", "list", "--json"])).stdout), { timeout: 20_000 })
+      .toEqual([]);
+    await expect
+      .poll(() => pair.west.ping("east", ["-c", "1", "--timeout", "1"]), { timeout: 60_000 })
+      .toMatchObject({
+        received: 0,
+      });
+    await star.startAgain();
+    await expect.poll(() => pair.west.ping("east"), { timeout: 60_000 }).toMatchObject({ received: 1, direct: false });
+  });
+
+  test("is not believed without the tag", async () => {
+    await using world = await World.create("untagged", ["--relay", "none"]);
+    const star = await world.agent(await world.internet.host("star"), offering);
+    await star.join(await world.server.createKey());
+    await star.process.waitForOutput(/may not relay for others: that takes the tag \\?"relay/, { stream: "stderr" });
+    expect(JSON.parse((await world.server.admin(["relay", "list", "--json"])).stdout)).toEqual([]);
+  });
+});

@@ -16,16 +16,19 @@ export interface NetworkRelay {
   readonly tlsFingerprint: string | null;
   readonly realm: string | null;
   readonly auth: RelayAuth;
+  /** The member that runs it, null for all others. */
+  readonly offeredBy: string | null;
 }
 
 export type RelayCredentials = Pick<RelayInfo, "username" | "password" | "expiresAt">;
 
-/** What a member is told of its network's relays. */
+/** What a member is told of its network's relays: all but its own. */
 export function relaysMessage(
   relays: readonly NetworkRelay[],
+  nodeId: string,
   credentialsFor: (auth: RelayAuth) => RelayCredentials,
 ): RelaysMessage {
-  const usable = relays.filter((relay) => relay.addresses.length > 0);
+  const usable = relays.filter((relay) => relay.addresses.length > 0 && relay.offeredBy !== nodeId);
   return {
     type: "relays",
     relays: usable.map((relay) => ({

@@ -6,7 +6,9 @@ import type { NetworkRelay } from "../domain/network-relays.ts";
 import { type RelayAuth, relaySettings } from "../domain/relay-settings.ts";
 import { createId } from "../ids.ts";
 import { urlHost } from "../listen.ts";
+import { type MemberRelay, memberRelayId, offeredNetworkRelay } from "../relays/member-relays.ts";
 import { OWN_RELAY_ID, type OwnRelay } from "../relays/own-relay.ts";
+import { listNetworks } from "../store/networks.ts";
 import { deleteRelay, insertRelay, listRelayHosts, listRelays, type NamedRelayRow } from "../store/relays.ts";
 import type { RelayRow } from "../store/tables.ts";
 import { DEFAULT_NETWORK, requireNetwork } from "./networks.ts";
@@ -61,7 +63,7 @@ export async function removeRelay(
     const rows = await listRelays(db, networkId);
     const matches = rows.filter((row) => row.id === hostOrId || row.host === hostOrId.toLowerCase());
     const [only] = matches;
-    if (only === undefined) throw noSuchRelay(hostOrId);
+    if (only === undefined) throw noSuchRelay(context, hostOrId);
     if (matches.length > 1) {
       throw new AsterismError("invalid-input", `Several relays are called "${hostOrId}". Say which by its id.`, {
         details: { ids: matches.map((row) => row.id) },
@@ -72,9 +74,18 @@ export async function removeRelay(
   });
 }
 
-function noSuchRelay(hostOrId: string): AsterismError {
+function noSuchRelay({ memberRelays }: ServerContext, hostOrId: string): AsterismError {
   if (hostOrId === OWN_RELAY_ID) {
     return new AsterismError("in-use", "This is the server's own relay: it comes and goes with the server.");
+  }
+  const isOffered = memberRelays
+    .all()
+    .some(({ offer }) => offer.name === hostOrId || memberRelayId(offer.nodeId) === hostOrId);
+  if (isOffered) {
+    return new AsterismError(
+      "in-use",
+      "A device offers this relay: it goes when its agent stops offering it, or with the device.",
+    );
   }
   return new AsterismError("not-found", `There is no relay "${hostOrId}". See: asterism admin relay list`);
 }
@@ -83,14 +94,20 @@ function noSuchRelay(hostOrId: string): AsterismError {
 export async function listAdminRelays(context: ServerContext, networkId: string | undefined): Promise<AdminRelay[]> {
   const own = context.ownRelay === null ? [] : [ownAdminRelay(context, context.ownRelay)];
   const rows = await listRelays(context.db, networkId);
-  return [...own, ...rows.map((row) => adminRelay(context, row))];
+  const networks = new Map((await listNetworks(context.db)).map(({ id, name }) => [id, name]));
+  const offered = context.memberRelays
+    .all()
+    .filter((entry) => networkId === undefined || entry.networkId === networkId)
+    .map((entry) => offeredAdminRelay(entry.offer, networks.get(entry.networkId) ?? null));
+  return [...own, ...rows.map((row) => adminRelay(context, row)), ...offered];
 }
 
 /** What members of a network are told of, with the addresses that are known at present. */
 export async function readNetworkRelays(context: ServerContext, networkId: string): Promise<NetworkRelay[]> {
   const own = context.ownRelay === null ? [] : [ownNetworkRelay(context, context.ownRelay)];
   const rows = await listRelays(context.db, networkId);
-  return [...own, ...rows.map((row) => networkRelay(context, row))].slice(0, MAX_RELAYS);
+  const offered = context.memberRelays.of(networkId).map(offeredNetworkRelay);
+  return [...own, ...rows.map((row) => networkRelay(context, row)), ...offered].slice(0, MAX_RELAYS);
 }
 
 /** Hosts of all relays there are. */
@@ -115,6 +132,7 @@ function networkRelay(context: ServerContext, row: RelayRow): NetworkRelay {
     tlsFingerprint: null,
     realm: null,
     auth: relayAuth(row),
+    offeredBy: null,
   };
 }
 
@@ -132,6 +150,7 @@ function ownNetworkRelay(context: ServerContext, own: OwnRelay): NetworkRelay {
     tlsFingerprint: formatFingerprint(fingerprint),
     realm: own.realm,
     auth: { kind: "secret", secret: own.secret },
+    offeredBy: null,
   };
 }
 
@@ -164,6 +183,19 @@ function adminRelay(context: ServerContext, row: NamedRelayRow): AdminRelay {
     auth: relayAuth(row).kind,
     username: row.username,
     createdAt: new Date(row.created_at).toISOString(),
+  };
+}
+
+function offeredAdminRelay({ nodeId, name, relay, offeredAt }: MemberRelay, network: string | null): AdminRelay {
+  return {
+    id: memberRelayId(nodeId),
+    network,
+    host: name,
+    ports: { ...relay.ports, tls: null },
+    addresses: [...relay.addresses],
+    auth: "secret",
+    username: null,
+    createdAt: new Date(offeredAt).toISOString(),
   };
 }
 

@@ -4,8 +4,10 @@ import type { StreamHub } from "../streams/hub.ts";
 
 const INTERVAL_MS = 15_000;
 
-/** One round: looks up the names that are due, tells agents of changed addresses, renews credentials past their half. */
+/** One round: forgets relays of members that stay away, looks up the names that are due, tells agents of changed addresses, renews credentials past their half. */
 export async function keepRelays(context: ServerContext, hub: StreamHub): Promise<void> {
+  const networks = context.memberRelays.expire(context.wallNow());
+  hub.publish(networks.map((networkId) => ({ kind: "relays", networkId })));
   const changed = await context.relayHosts.refresh(await relayHostsInUse(context));
   hub.updateRelays(changed);
 }

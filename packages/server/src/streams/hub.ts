@@ -38,6 +38,7 @@ export class StreamHub {
     const network = this.#network(networkId);
     const former = network.streams.get(nodeId);
     network.streams.set(nodeId, stream);
+    this.#context.memberRelays.doubt(networkId, nodeId, this.#context.wallNow());
     if (former !== undefined) former.end("stream-replaced", "Another stream of this device took over.");
     else this.#tellPresence(networkId, network, nodeId, true);
   }
@@ -46,6 +47,7 @@ export class StreamHub {
     const network = this.#networks.get(networkId);
     if (network?.streams.get(nodeId) !== stream) return; // a newer stream has taken over
     network.streams.delete(nodeId);
+    this.#context.memberRelays.doubt(networkId, nodeId, this.#context.wallNow());
     this.#tellPresence(networkId, network, nodeId, false);
     setLastSeen(this.#context.db, [nodeId], this.#context.wallNow()).catch((error: unknown) => {
       this.#context.log.error({ err: error, nodeId }, "last seen time could not be stored");
@@ -77,19 +79,30 @@ export class StreamHub {
 
   /** Tells the streams what an operation changed. Called after the change is on the disk. */
   publish(changes: readonly Change[]): void {
-    for (const change of changes) {
-      const network = this.#networks.get(change.networkId);
-      if (network === undefined) continue;
-      if (change.kind === "removed") {
-        network.streams.get(change.nodeId)?.end("device-removed", change.reason);
-      } else if (change.kind === "relays") {
-        network.relays = undefined;
-        for (const stream of network.streams.values()) stream.updateRelays();
-      } else {
-        network.differences.clear();
-        for (const stream of network.streams.values()) stream.synchronise();
-      }
+    for (const change of changes) this.#publishOne(change);
+  }
+
+  #publishOne(change: Change): void {
+    const network = this.#networks.get(change.networkId);
+    switch (change.kind) {
+      case "removed":
+        network?.streams.get(change.nodeId)?.end("device-removed", change.reason);
+        // A relay that the device offered is gone with it.
+        if (this.#context.memberRelays.remove(change.networkId, change.nodeId)) this.#relaysChanged(network);
+        return;
+      case "relays":
+        this.#relaysChanged(network);
+        return;
+      case "map":
+        network?.differences.clear();
+        for (const stream of network?.streams.values() ?? []) stream.synchronise();
     }
+  }
+
+  #relaysChanged(network: NetworkStreams | undefined): void {
+    if (network === undefined) return;
+    network.relays = undefined;
+    for (const stream of network.streams.values()) stream.updateRelays();
   }
 
   /** What changed in a network since `from`; streams at the same version share one query. */

@@ -63,6 +63,6 @@ export class RelayUpdates {
     // Jitter keeps thousands of agents that connected together from being refreshed together.
     const refreshAt = now + (RELAY_CREDENTIALS_LIFETIME_MS / 2) * (0.9 + 0.1 * Math.random());
     this.#sent = { content, at: now, refreshAt };
-    send(relaysMessage(relays, (auth) => memberCredentials(auth, nodeId, now)));
+    send(relaysMessage(relays, nodeId, (auth) => memberCredentials(auth, nodeId, now)));
   }
 }
