@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Mesh, MeshEffect } from "@asterism/core/mesh";
 import type { ClockReading, Instant } from "@asterism/core/time";
-import type { EngineDevice, EngineEvent, PeerCounters, PeerId } from "@asterism/engine";
+import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RelayStreams } from "./relay-streams.ts";
@@ -157,8 +157,18 @@ export class MeshShell {
 
   #drain(): void {
     const { mesh } = this.#options;
-    for (let effect = mesh.pollEffect(); effect !== undefined; effect = mesh.pollEffect()) this.#apply(effect);
+    for (let effect = mesh.pollEffect(); effect !== undefined; effect = mesh.pollEffect()) this.#tryApply(effect);
     this.#setAlarm(mesh.pollTimeout());
+  }
+
+  /** What came by a stream that is closed by now can still have had an answer under way to it. */
+  #tryApply(effect: MeshEffect): void {
+    try {
+      this.#apply(effect);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.reason !== "unknown-link") throw error;
+      this.#options.logger.debug({ effect: effect.kind }, "its link is closed");
+    }
   }
 
   #apply(effect: MeshEffect): void {
