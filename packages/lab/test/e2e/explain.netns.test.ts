@@ -180,6 +180,27 @@ describe("explain", () => {
     expect(after.history.changes.map(({ to }) => to.kind)).toEqual(expect.arrayContaining(["relayed", "direct"]));
   }, 240_000);
 
+  test("where UDP is blocked at one end, both ends know which, and the relay is used over TCP", async () => {
+    await using world = await World.create("tcp", ["--relay", "none"]);
+    await startRelay(world);
+    const office = await world.lab.router("office", world.internet, {
+      nat: "masquerade",
+      firewall: "block-udp",
+      ipv6: false,
+    });
+    const [desk, b] = await world.members(await office.host("desk"), await world.internet.host("b", { ipv6: false }));
+    await expect
+      .poll(async () => (await explain(desk!, "b")).advice.case, { timeout: 60_000, interval: 500 })
+      .toBe("relayed-udp-blocked-here");
+    expect(await explain(desk!, "b")).toMatchObject({
+      udp: { here: false, there: true },
+      relays: [{ state: "in-use", transport: "tcp" }],
+    });
+    await expect
+      .poll(async () => (await explain(b!, "desk")).advice.case, { timeout: 60_000, interval: 500 })
+      .toBe("relayed-udp-blocked-there");
+  }, 200_000);
+
   test("offline peers, different passphrases and strangers are told apart", async () => {
     await using world = await World.create("apart");
     const key = await world.server.createKey({ reusable: true });
