@@ -47,8 +47,11 @@ export function bindChannel(context: TurnContext, request: TurnRequest, allocati
   if (peer === undefined || problem !== undefined) return refuse(problem ?? TURN_ERROR.badRequest);
   if (peer.port === 0 || isBoundElsewhere(allocation, channel, peer, at.now)) return refuse(TURN_ERROR.badRequest);
   const expiresAt = addMs(at.now, CHANNEL_LIFETIME_MS);
+  // Behind a one-to-one NAT a relayed address of ours is reached by its own address: few such NATs turn packets round.
+  const reached = { address: context.localAddress(peer.address), port: peer.port };
   const isBound =
-    permit(context, allocation, peer, at.now) && context.forwarding.setChannel(allocation.id, channel, peer, expiresAt);
+    permit(context, allocation, peer, at.now) &&
+    context.forwarding.setChannel(allocation.id, channel, reached, expiresAt);
   if (!isBound) return refuse(TURN_ERROR.insufficientCapacity);
   forgetExpired(allocation, at.now);
   allocation.channels.set(channel, { peer, expiresAt });
@@ -68,7 +71,12 @@ function problemWith(
 
 function permit(context: TurnContext, allocation: Allocation, { address }: UdpAddress, now: Instant): boolean {
   const isRelayedOnly = context.policy.judge(address) === "relayed-only";
-  return context.forwarding.setPermission(allocation.id, address, isRelayedOnly, addMs(now, PERMISSION_LIFETIME_MS));
+  return context.forwarding.setPermission(
+    allocation.id,
+    context.localAddress(address),
+    isRelayedOnly,
+    addMs(now, PERMISSION_LIFETIME_MS),
+  );
 }
 
 /** A channel has one peer and a peer one channel while the binding lasts (§12). */

@@ -22,6 +22,8 @@ export interface TurnContext {
   relayAddress(client: TurnClientAddress, family: 4 | 6): string | undefined;
   /** How others see an address of this host. */
   publicAddress(address: string): string;
+  /** The address of this host that others see as `address`; `address` itself if it is none. */
+  localAddress(address: string): string;
 }
 
 /** A request whose sender has proved to have the credentials. */

@@ -132,6 +132,8 @@ export class TurnServer {
       random: options.random,
       relayAddress: (client, family) => this.#relayAddress(client, family),
       publicAddress: options.publicAddress ?? ((address) => address),
+      localAddress: (address) =>
+        this.#addresses.find((local) => this.#context.publicAddress(local) === address) ?? address,
     };
   }
 

@@ -285,7 +285,10 @@ describe("Allocate", () => {
     expect(relayedOf(client.allocate())?.address).toBe("192.0.2.200");
     expect(relay.table.only.options.relayed[0]?.address).toBe(SERVER);
     client.permit({ address: "192.0.2.200", port: 22 });
-    expect(relay.table.only.permissions.get("192.0.2.200")?.relayedOnly).toBe(true);
+    expect(relay.table.only.permissions.get("192.0.2.200")).toBeUndefined();
+    expect(relay.table.only.permissions.get(SERVER)?.relayedOnly).toBe(true);
+    client.bind(0x4001, { address: "192.0.2.200", port: 50_000 });
+    expect(relay.table.only.channels.get(0x4001)?.peer).toEqual({ address: SERVER, port: 50_000 });
   });
 });
 
