@@ -44,10 +44,11 @@ async function runSanitized(sanitizers: string): Promise<GroupOutcome> {
   if (blocked !== undefined) return blocked;
   if (!existsSync("/usr/include/doctest")) return skipped("doctest-dev is not installed");
   const variant = sanitizers.replace(",", "-");
-  const program = resolve(NATIVE, `build/test-${variant}/engine-test`);
-  const built = await make(program, `SANITIZE=${sanitizers}`);
+  const target = `build/test-${variant}/engine-test`;
+  const built = await make(target, `SANITIZE=${sanitizers}`);
   if (!built.ok) return { kind: "failed", counts: NO_TESTS, reason: `the tests do not build: ${built.failure}` };
 
+  const program = resolve(NATIVE, target);
   const report = resolve(REPORTS, `engine-${variant}.xml`);
   mkdirSync(REPORTS, { recursive: true });
   rmSync(report, { force: true });
