@@ -97,9 +97,14 @@ function natPair(facts: Facts): Obstacle | undefined {
 function hardness(side: NatSide | undefined): "symmetric" | "port-restricted" | "easy" {
   if (side === undefined) return "easy";
   if (side.type === "symmetric") return "symmetric";
-  const isRestricted = side.type === "port-restricted cone";
+  // Whatever its mapping is, a NAT that filters by port is at least port-restricted.
+  const isRestricted = side.type === "port-restricted cone" || filtersByPort(side);
   const mayBeRestricted = side.type === "unknown" && side.mapping === "endpoint-independent";
   return isRestricted || mayBeRestricted ? "port-restricted" : "easy";
+}
+
+function filtersByPort({ type, filtering }: NatSide): boolean {
+  return type === "unknown" && filtering === "address-and-port-dependent";
 }
 
 /** What the checks have shown. */

@@ -112,6 +112,16 @@ describe("one sentence for each case", () => {
     ],
     [
       "relayed-symmetric-port-restricted",
+      {
+        nat: {
+          here: [nat("symmetric")],
+          there: [nat("unknown", { mapping: "unknown", filtering: "address-and-port-dependent" })],
+        },
+      },
+      "b behind a port-restricted one",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
       { nat: { here: [nat("port-restricted cone")], there: [nat("symmetric")] } },
       "b is behind a symmetric NAT and this machine behind a port-restricted one",
     ],
