@@ -1,9 +1,10 @@
 /**
  * Which path carries the traffic: pure functions on measured values.
  *
- * Direct before relayed, relayed over UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time, with hysteresis: the active path stays until another is faster by
- * 10 ms and by 20 %. Among paths that are about equally fast (half of that) IPv6 is preferred, then the nearer address
- * (loopback, link-local, private), then the preferred link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
+ * Direct before relayed, relayed over UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time,
+ * with hysteresis: the active path stays until another is faster by 10 ms and by 20 %. Among paths that are about equally
+ * fast (half of that) IPv6 is preferred, then the nearer address (loopback, link-local, private), then the preferred
+ * link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
  * measurements it never changes twice.
  */
 import type { PathKind } from "./path-types.ts";
