@@ -2,13 +2,13 @@
 // (Status) or a value; none throws. src/binding.ts is its only caller and knows the order of arguments.
 #include <node_api.h>
 
-#include <memory>
-
 #include "arguments.h"
 #include "base/clock.h"
 #include "device/device.h"
 #include "events.h"
+#include "handle.h"
 #include "relay_binding.h"
+#include "values.h"
 
 namespace asterism::binding {
 namespace {
@@ -18,130 +18,17 @@ constexpr uint32_t ABI_VERSION = 4;
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x656e67696e654466};
 
-struct Handle {
-  napi_env env = nullptr;
-  std::unique_ptr<Device> device;
-  napi_threadsafe_function wake = nullptr;
-};
-
-void close_at_exit(void* data);
-
-void close_handle(Handle& handle) {
-  handle.device.reset();
-  if (handle.wake == nullptr) return;
-  napi_remove_env_cleanup_hook(handle.env, close_at_exit, &handle);
-  napi_release_threadsafe_function(handle.wake, napi_tsfn_abort);
-  handle.wake = nullptr;
-}
-
-void close_at_exit(void* data) {
-  Handle& handle = *static_cast<Handle*>(data);
-  handle.device.reset();
-  if (handle.wake != nullptr) napi_release_threadsafe_function(handle.wake, napi_tsfn_abort);
-  handle.wake = nullptr;
-}
-
-using SharedHandle = std::shared_ptr<Handle>;
-
-napi_value number_value(napi_env env, double number) {
-  napi_value value = nullptr;
-  napi_create_double(env, number, &value);
-  return value;
-}
-
-napi_value status_value(napi_env env, Status status) { return number_value(env, static_cast<int32_t>(status)); }
-
-void set(napi_env env, napi_value object, const char* name, napi_value value) {
-  napi_set_named_property(env, object, name, value);
-}
-
-void set_boolean(napi_env env, napi_value object, const char* name, bool boolean) {
-  napi_value value;
-  napi_get_boolean(env, boolean, &value);
-  set(env, object, name, value);
-}
-
-void set_text(napi_env env, napi_value object, const char* name, const char* text) {
-  napi_value value;
-  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
-  set(env, object, name, value);
-}
-
-/** Shares native memory with JavaScript for as long as either side holds it. */
-template <typename T>
-napi_value shared_memory(napi_env env, std::shared_ptr<T> memory) {
-  napi_value buffer = nullptr;
-  if (memory == nullptr) {
-    napi_get_null(env, &buffer);
-    return buffer;
-  }
-  void* data = memory.get();
-  auto* keeper = new std::shared_ptr<T>(std::move(memory));
-  const auto release = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<T>*>(hint); };
-  if (napi_create_external_arraybuffer(env, data, sizeof(T), release, keeper, &buffer) != napi_ok) delete keeper;
-  return buffer;
-}
+using DeviceHandle = Handle<Device>;
 
 /** The device of argument 0; null if it is no handle, or closed. */
-Device* device_of(Arguments& arguments) {
-  bool tagged = false;
-  void* data = nullptr;
-  if (arguments.raw(0) == nullptr ||
-      napi_check_object_type_tag(arguments.env(), arguments.raw(0), &HANDLE_TAG, &tagged) != napi_ok || !tagged ||
-      napi_get_value_external(arguments.env(), arguments.raw(0), &data) != napi_ok) {
-    return nullptr;
-  }
-  return (*static_cast<SharedHandle*>(data))->device.get();
+Device* device_of(const Arguments& arguments) {
+  const DeviceHandle* handle = DeviceHandle::find(arguments, HANDLE_TAG);
+  return handle == nullptr ? nullptr : handle->native.get();
 }
 
-void deliver_events(napi_env env, napi_value on_events, void* context, void*) {
-  const SharedHandle handle = *static_cast<SharedHandle*>(context);
-  if (env == nullptr || handle->device == nullptr) return;
-  const std::vector<Event> events = handle->device->drain_events();
-  if (events.empty()) return;
-  napi_value batch = to_javascript(env, events);
-  napi_value receiver, result;
-  napi_get_undefined(env, &receiver);
-  if (batch == nullptr) return;
-  if (napi_call_function(env, receiver, on_events, 1, &batch, &result) != napi_pending_exception) return;
-  napi_value error;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
-}
-
-bool create_wake(napi_env env, napi_value on_events, const SharedHandle& handle) {
-  napi_value name;
-  napi_create_string_utf8(env, "asterism-engine", NAPI_AUTO_LENGTH, &name);
-  const auto finalize = [](napi_env, void*, void* context) { delete static_cast<SharedHandle*>(context); };
-  auto* context = new SharedHandle(handle);
-  const napi_status status = napi_create_threadsafe_function(env, on_events, nullptr, name, 0, 1, nullptr, finalize,
-                                                             context, deliver_events, &handle->wake);
-  if (status != napi_ok) delete context;
-  return status == napi_ok;
-}
-
-napi_value wrap_handle(napi_env env, const SharedHandle& handle) {
-  napi_value external = nullptr;
-  const auto finalize = [](napi_env, void* data, void*) {
-    auto* shared = static_cast<SharedHandle*>(data);
-    close_handle(**shared);
-    delete shared;
-  };
-  auto* owned = new SharedHandle(handle);
-  if (napi_create_external(env, owned, finalize, nullptr, &external) != napi_ok) {
-    delete owned;
-    return nullptr;
-  }
-  napi_type_tag_object(env, external, &HANDLE_TAG);
-  return external;
-}
-
-napi_value failure_object(napi_env env, Status status, const Failure& failure) {
-  napi_value result;
-  napi_create_object(env, &result);
-  set(env, result, "status", status_value(env, status));
-  set(env, result, "errno", number_value(env, failure.error));
-  set_text(env, result, "what", failure.what);
-  return result;
+napi_value take_events(napi_env env, Device& device) {
+  const std::vector<Event> events = device.drain_events();
+  return events.empty() ? nullptr : to_javascript(env, events);
 }
 
 /** (name, mtuBytes, publicKey, pingIdentifier, threads, workers, onEvents); threads 0 and workers 0xffffffff choose */
@@ -163,22 +50,17 @@ napi_value open_device(napi_env env, napi_callback_info info) {
   std::copy_n(key, sizeof options.public_key, options.public_key);
   options.ping_identifier = static_cast<uint16_t>(ping_identifier);
 
-  auto handle = std::make_shared<Handle>();
-  handle->env = env;
-  if (!create_wake(env, arguments.raw(6), handle)) return failure_object(env, Status::system_error, failure);
-  const napi_threadsafe_function wake = handle->wake;
-  const Status status = Device::open(
-      options, [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); }, handle->device, failure);
+  const auto handle = DeviceHandle::create(env, "asterism-engine", arguments.raw(6), take_events);
+  if (handle == nullptr) return failure_object(env, Status::system_error, failure);
+  const Status status = Device::open(options, handle->waker(), handle->native, failure);
   napi_value result = failure_object(env, status, failure);
   if (status != Status::ok) {
-    napi_release_threadsafe_function(handle->wake, napi_tsfn_abort);
-    handle->wake = nullptr;
+    handle->close();
     return result;
   }
-  napi_add_env_cleanup_hook(env, close_at_exit, handle.get());
-  const Device& device = *handle->device;
+  const Device& device = *handle->native;
   const Offloads offloads = device.offloads();
-  set(env, result, "handle", wrap_handle(env, handle));
+  set(env, result, "handle", DeviceHandle::wrap(handle, HANDLE_TAG));
   set_text(env, result, "interfaceName", device.interface_name().c_str());
   set(env, result, "interfaceIndex", number_value(env, device.interface_index()));
   set_boolean(env, result, "tso", offloads.tso);
@@ -193,9 +75,7 @@ napi_value open_device(napi_env env, napi_callback_info info) {
 napi_value close_device(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   if (device_of(arguments) == nullptr) return status_value(env, Status::closed);
-  void* data = nullptr;
-  napi_get_value_external(env, arguments.raw(0), &data);
-  close_handle(**static_cast<SharedHandle*>(data));
+  DeviceHandle::find(arguments, HANDLE_TAG)->close();
   return status_value(env, Status::ok);
 }
 

@@ -2,9 +2,8 @@
 
 #include <arpa/inet.h>
 
-#include <cstring>
-
 #include "base/clock.h"
+#include "values.h"
 
 namespace asterism::binding {
 namespace {
@@ -16,28 +15,16 @@ class Object {
   napi_value value() const { return value_; }
 
   void set(const char* name, napi_value value) { napi_set_named_property(env_, value_, name, value); }
-  void text(const char* name, const char* text) {
-    napi_value value;
-    napi_create_string_utf8(env_, text, NAPI_AUTO_LENGTH, &value);
-    set(name, value);
-  }
-  void number(const char* name, double number) {
-    napi_value value;
-    napi_create_double(env_, number, &value);
-    set(name, value);
-  }
+  void text(const char* name, const char* text) { set_text(env_, value_, name, text); }
+  void number(const char* name, double number) { set(name, number_value(env_, number)); }
   void null(const char* name) {
     napi_value value;
     napi_get_null(env_, &value);
     set(name, value);
   }
   void bytes(const char* name, const std::vector<uint8_t>& bytes) {
-    void* data = nullptr;
-    napi_value buffer, array;
-    if (napi_create_arraybuffer(env_, bytes.size(), &data, &buffer) != napi_ok) return;
-    if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
-    napi_create_typedarray(env_, napi_uint8_array, bytes.size(), buffer, 0, &array);
-    set(name, array);
+    napi_value array = bytes_value(env_, bytes);
+    if (array != nullptr) set(name, array);
   }
 
  private:

@@ -4,97 +4,25 @@
 
 #include <arpa/inet.h>
 
-#include <memory>
-
 #include "arguments.h"
 #include "base/clock.h"
+#include "handle.h"
 #include "relay/relay.h"
+#include "values.h"
 
 namespace asterism::binding {
 namespace {
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x72656c6179486e64};
 
-struct RelayHandle {
-  napi_env env = nullptr;
-  std::unique_ptr<Relay> relay;
-  napi_threadsafe_function wake = nullptr;
-};
-
-using SharedHandle = std::shared_ptr<RelayHandle>;
-
-void close_at_exit(void* data) {
-  RelayHandle& handle = *static_cast<RelayHandle*>(data);
-  handle.relay.reset();
-  if (handle.wake != nullptr) napi_release_threadsafe_function(handle.wake, napi_tsfn_abort);
-  handle.wake = nullptr;
-}
-
-void close_handle(RelayHandle& handle) {
-  if (handle.wake != nullptr) napi_remove_env_cleanup_hook(handle.env, close_at_exit, &handle);
-  close_at_exit(&handle);
-}
-
-napi_value number_value(napi_env env, double number) {
-  napi_value value = nullptr;
-  napi_create_double(env, number, &value);
-  return value;
-}
-
-napi_value status_value(napi_env env, Status status) { return number_value(env, static_cast<int32_t>(status)); }
-
-void set(napi_env env, napi_value object, const char* name, napi_value value) {
-  napi_set_named_property(env, object, name, value);
-}
-
-void set_text(napi_env env, napi_value object, const char* name, const char* text) {
-  napi_value value;
-  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
-  set(env, object, name, value);
-}
-
-void set_boolean(napi_env env, napi_value object, const char* name, bool boolean) {
-  napi_value value;
-  napi_get_boolean(env, boolean, &value);
-  set(env, object, name, value);
-}
-
-/** Shares native memory with JavaScript for as long as either side holds it. */
-template <typename T>
-napi_value shared_memory(napi_env env, std::shared_ptr<T> memory) {
-  napi_value buffer = nullptr;
-  if (memory == nullptr) {
-    napi_get_null(env, &buffer);
-    return buffer;
-  }
-  void* data = memory.get();
-  auto* keeper = new std::shared_ptr<T>(std::move(memory));
-  const auto release = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<T>*>(hint); };
-  if (napi_create_external_arraybuffer(env, data, sizeof(T), release, keeper, &buffer) != napi_ok) delete keeper;
-  return buffer;
-}
-
-napi_value bytes_value(napi_env env, const std::vector<uint8_t>& bytes) {
-  void* data = nullptr;
-  napi_value buffer, array;
-  if (napi_create_arraybuffer(env, bytes.size(), &data, &buffer) != napi_ok) return nullptr;
-  if (!bytes.empty()) std::copy(bytes.begin(), bytes.end(), static_cast<uint8_t*>(data));
-  napi_create_typedarray(env, napi_uint8_array, bytes.size(), buffer, 0, &array);
-  return array;
-}
+using RelayHandle = Handle<Relay>;
 
 uint64_t instant_ns(double at_ms) { return at_ms > 1e12 ? ~uint64_t{0} : static_cast<uint64_t>(at_ms * NS_PER_MS); }
 
 /** The relay of argument 0; null if it is no handle, or closed. */
-Relay* relay_of(Arguments& arguments) {
-  bool tagged = false;
-  void* data = nullptr;
-  if (arguments.raw(0) == nullptr ||
-      napi_check_object_type_tag(arguments.env(), arguments.raw(0), &HANDLE_TAG, &tagged) != napi_ok || !tagged ||
-      napi_get_value_external(arguments.env(), arguments.raw(0), &data) != napi_ok) {
-    return nullptr;
-  }
-  return (*static_cast<SharedHandle*>(data))->relay.get();
+Relay* relay_of(const Arguments& arguments) {
+  const RelayHandle* handle = RelayHandle::find(arguments, HANDLE_TAG);
+  return handle == nullptr ? nullptr : handle->native.get();
 }
 
 /** An address and a port from two arguments. */
@@ -128,58 +56,17 @@ napi_value event_value(napi_env env, const RelayEvent& event) {
   return object;
 }
 
-void deliver_events(napi_env env, napi_value on_events, void* context, void*) {
-  const SharedHandle handle = *static_cast<SharedHandle*>(context);
-  if (env == nullptr || handle->relay == nullptr) return;
-  const std::vector<RelayEvent> events = handle->relay->drain_events();
+napi_value take_events(napi_env env, Relay& relay) {
+  const std::vector<RelayEvent> events = relay.drain_events();
   napi_value batch;
-  if (events.empty() || napi_create_array_with_length(env, events.size(), &batch) != napi_ok) return;
+  if (events.empty() || napi_create_array_with_length(env, events.size(), &batch) != napi_ok) return nullptr;
   for (uint32_t i = 0; i < events.size(); i++) {
     napi_handle_scope scope;
     napi_open_handle_scope(env, &scope);
     napi_set_element(env, batch, i, event_value(env, events[i]));
     napi_close_handle_scope(env, scope);
   }
-  napi_value receiver, result, error;
-  napi_get_undefined(env, &receiver);
-  if (napi_call_function(env, receiver, on_events, 1, &batch, &result) != napi_pending_exception) return;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
-}
-
-bool create_wake(napi_env env, napi_value on_events, const SharedHandle& handle) {
-  napi_value name;
-  napi_create_string_utf8(env, "asterism-relay", NAPI_AUTO_LENGTH, &name);
-  const auto finalize = [](napi_env, void*, void* context) { delete static_cast<SharedHandle*>(context); };
-  auto* context = new SharedHandle(handle);
-  const napi_status status = napi_create_threadsafe_function(env, on_events, nullptr, name, 0, 1, nullptr, finalize,
-                                                             context, deliver_events, &handle->wake);
-  if (status != napi_ok) delete context;
-  return status == napi_ok;
-}
-
-napi_value wrap_handle(napi_env env, const SharedHandle& handle) {
-  napi_value external = nullptr;
-  const auto finalize = [](napi_env, void* data, void*) {
-    auto* shared = static_cast<SharedHandle*>(data);
-    close_handle(**shared);
-    delete shared;
-  };
-  auto* owned = new SharedHandle(handle);
-  if (napi_create_external(env, owned, finalize, nullptr, &external) != napi_ok) {
-    delete owned;
-    return nullptr;
-  }
-  napi_type_tag_object(env, external, &HANDLE_TAG);
-  return external;
-}
-
-napi_value failure_object(napi_env env, Status status, const Failure& failure) {
-  napi_value result;
-  napi_create_object(env, &result);
-  set(env, result, "status", status_value(env, status));
-  set(env, result, "errno", number_value(env, failure.error));
-  set_text(env, result, "what", failure.what);
-  return result;
+  return batch;
 }
 
 /** (threads, requestsPerSourcePerSecond, strangersPerSecond, onEvents) */
@@ -193,21 +80,16 @@ napi_value open_relay(napi_env env, napi_callback_info info) {
   if (arguments.raw(3) != nullptr) napi_typeof(env, arguments.raw(3), &callback);
   const Failure failure;
   if (!arguments.valid() || callback != napi_function) return failure_object(env, Status::invalid_argument, failure);
-  auto handle = std::make_shared<RelayHandle>();
-  handle->env = env;
-  if (!create_wake(env, arguments.raw(3), handle)) return failure_object(env, Status::system_error, failure);
-  const napi_threadsafe_function wake = handle->wake;
-  const auto call = [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); };
-  const Status status = Relay::open(options, call, handle->relay);
+  const auto handle = RelayHandle::create(env, "asterism-relay", arguments.raw(3), take_events);
+  if (handle == nullptr) return failure_object(env, Status::system_error, failure);
+  const Status status = Relay::open(options, handle->waker(), handle->native);
   napi_value result = failure_object(env, status, failure);
   if (status != Status::ok) {
-    napi_release_threadsafe_function(handle->wake, napi_tsfn_abort);
-    handle->wake = nullptr;
+    handle->close();
     return result;
   }
-  napi_add_env_cleanup_hook(env, close_at_exit, handle.get());
-  set(env, result, "handle", wrap_handle(env, handle));
-  set(env, result, "drops", shared_memory(env, handle->relay->drops()));
+  set(env, result, "handle", RelayHandle::wrap(handle, HANDLE_TAG));
+  set(env, result, "drops", shared_memory(env, handle->native->drops()));
   return result;
 }
 
@@ -215,9 +97,7 @@ napi_value open_relay(napi_env env, napi_callback_info info) {
 napi_value close_relay(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   if (relay_of(arguments) == nullptr) return status_value(env, Status::closed);
-  void* data = nullptr;
-  napi_get_value_external(env, arguments.raw(0), &data);
-  close_handle(**static_cast<SharedHandle*>(data));
+  RelayHandle::find(arguments, HANDLE_TAG)->close();
   return status_value(env, Status::ok);
 }
 
