@@ -93,18 +93,13 @@ function natPair(facts: Facts): Obstacle | undefined {
   };
 }
 
-/** Servers that can't answer from elsewhere leave the filtering untold: then it is port-restricted at the worst. */
+/** Where servers can't tell the kind, what is known of the mapping or the filtering makes it port-restricted at the worst. */
 function hardness(side: NatSide | undefined): "symmetric" | "port-restricted" | "easy" {
   if (side === undefined) return "easy";
-  if (side.type === "symmetric") return "symmetric";
-  // Whatever its mapping is, a NAT that filters by port is at least port-restricted.
-  const isRestricted = side.type === "port-restricted cone" || filtersByPort(side);
-  const mayBeRestricted = side.type === "unknown" && side.mapping === "endpoint-independent";
-  return isRestricted || mayBeRestricted ? "port-restricted" : "easy";
-}
-
-function filtersByPort({ type, filtering }: NatSide): boolean {
-  return type === "unknown" && filtering === "address-and-port-dependent";
+  const { type, mapping, filtering } = side;
+  if (type === "symmetric") return "symmetric";
+  const mayBeRestricted = mapping === "endpoint-independent" || filtering === "address-and-port-dependent";
+  return type === "port-restricted cone" || (type === "unknown" && mayBeRestricted) ? "port-restricted" : "easy";
 }
 
 /** What the checks have shown. */
