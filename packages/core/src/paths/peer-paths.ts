@@ -20,33 +20,24 @@ import { formatUdpAddress, type PathAddress, udpAddressEquals } from "../net/ind
 import type { RandomBytes } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
+import { ActivePath } from "./active-path.ts";
 import { AttemptSchedule } from "./attempt-schedule.ts";
 import { CALL_ID_BYTES, type CallBody } from "./call-body.ts";
 import { acceptedCandidates, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
 import { CheckExchange, type ReceivedCheck, type Transmit } from "./check-exchange.ts";
 import type { PairKeys } from "./check-keys.ts";
+import { nextToCheck } from "./check-queue.ts";
+import { Demand } from "./demand.ts";
+import { type Deadline, EarliestDeadline } from "./earliest-deadline.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { Path } from "./path.ts";
-import { choosePath, comparePaths } from "./path-choice.ts";
 import { PathHistory } from "./path-history.ts";
 import { PathSet } from "./path-set.ts";
 import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
-import type { PathDropReason, PathTimerReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
+import type { PathDropReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
+import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule } from "./path-upkeep.ts";
 import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-channels.ts";
-import {
-  CALL_BURST,
-  CALL_REFILL_MS,
-  CALLED_LATELY_MS,
-  FAST_ENOUGH_MS,
-  FRESHER_MS,
-  MAX_WARM_STANDBY,
-  RELAYED_MEMORY_MS,
-  REVIVAL_INTERVAL_MS,
-  STANDBY_RECHECK_MS,
-  TRAFFIC_MS,
-  UPGRADE_INTERVAL_MS,
-  WAKE_GRACE_MS,
-} from "./timings.ts";
+import { CALL_BURST, CALL_REFILL_MS, TRAFFIC_MS, WAKE_GRACE_MS } from "./timings.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 export interface PeerPathsOptions {
@@ -60,16 +51,8 @@ export interface PeerPathsOptions {
   readonly overlayMtuBytes: number;
 }
 
-interface Deadline {
-  readonly at: Instant;
-  readonly reason: PathTimerReason;
-}
-
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
 const TRANSPORT_OVERHEAD_BYTES = 32;
-/** Paths that once worked and are tried again beside the attempts. */
-const MAX_REVIVALS = 4;
-
 export class PeerPaths {
   readonly #random: RandomBytes;
   readonly #overlayRanges: readonly IpRange[];
@@ -84,13 +67,10 @@ export class PeerPaths {
   readonly #drops: Partial<Record<PathDropReason, number>> = {};
   #local: readonly LocalCandidate[] = [];
   #remote: readonly RemoteCandidate[] = [];
-  #active: Path | undefined;
+  readonly #active = new ActivePath();
+  readonly #demand = new Demand();
+  readonly #upgrades = new UpgradeSchedule();
   #table: PathTable = { paths: [], mode: "best" };
-  /** When somebody last wanted to send or data moved. */
-  #demandAt: Instant | undefined;
-  /** When the peer last called. */
-  #calledAt: Instant | undefined;
-  #upgradeAt: Instant | undefined;
   readonly #channels = new RelayChannels();
   /** Candidates have changed since the channels were fitted to them. */
   #areChannelsStale = false;
@@ -124,7 +104,7 @@ export class PeerPaths {
 
   /** An opened call of this peer. */
   handleCall(body: CallBody, now: Instant): void {
-    this.#calledAt = now;
+    this.#demand.handleCall(now);
     this.#setRemote(acceptedCandidates(body.candidates, this.#overlayRanges), now);
     // A peer that calls without end must not make us send without end; the candidates count all the same.
     if (this.#callLimit.take(now)) {
@@ -175,8 +155,8 @@ export class PeerPaths {
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
     for (const path of doubtful) path.doubt();
     this.#set.setRemotes(this.#remote);
-    const hasTraffic = this.#hasTraffic(now);
-    if (hasTraffic || this.#wasCalledLately(now)) {
+    const hasTraffic = this.#demand.hasTraffic(now);
+    if (this.#demand.isWanted(now)) {
       for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
       // Without a direct path that is above doubt the attempt makes an offer, which is worth more.
       this.#calls.wantUpdate(this.#newCallId());
@@ -187,7 +167,7 @@ export class PeerPaths {
 
   /** What calls tell of our NATs has changed. */
   handleNatsChanged(now: Instant): void {
-    if (this.#hasTraffic(now) || this.#wasCalledLately(now)) this.#calls.wantUpdate(this.#newCallId());
+    if (this.#demand.isWanted(now)) this.#calls.wantUpdate(this.#newCallId());
     this.#update(now);
   }
 
@@ -195,7 +175,7 @@ export class PeerPaths {
   handleRememberedCandidates(candidates: readonly RemoteCandidate[], now: Instant): void {
     if (this.#remote.length > 0) return;
     this.#setRemote(acceptedCandidates(candidates, this.#overlayRanges), now);
-    if (this.#hasTraffic(now)) for (const path of this.#set.all()) path.startRun(now);
+    if (this.#demand.hasTraffic(now)) for (const path of this.#set.all()) path.startRun(now);
     this.#update(now);
   }
 
@@ -228,15 +208,15 @@ export class PeerPaths {
   handleResume(now: Instant): void {
     for (const path of this.#set.all()) {
       path.doubt();
-      if (this.#hasTraffic(now)) path.startRun(now);
+      if (this.#demand.hasTraffic(now)) path.startRun(now);
     }
-    if (this.#hasTraffic(now)) this.#attempts.restart(now);
+    if (this.#demand.hasTraffic(now)) this.#attempts.restart(now);
     this.#update(now);
   }
 
   /** Calls can be delivered again: no waiting for the back-off. */
   handleSignallingReady(now: Instant): void {
-    if (this.#hasTraffic(now) && !this.#isSettled(now)) this.#attempts.restart(now);
+    if (this.#demand.hasTraffic(now) && !this.#active.isSettled(now)) this.#attempts.restart(now);
     this.#update(now);
   }
 
@@ -263,12 +243,12 @@ export class PeerPaths {
 
   /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
   wantsRelay(now: Instant): boolean {
-    return (this.#hasTraffic(now) || this.#wasCalledLately(now)) && !this.#isSettled(now);
+    return this.#demand.isWanted(now) && !this.#active.isSettled(now);
   }
 
   /** A channel that worked, and whose last checks were not answered: perhaps the relay has forgotten us. */
   doubtfulChannel(now: Instant): PathAddress | undefined {
-    if (!this.#hasTraffic(now)) return undefined;
+    if (!this.#demand.hasTraffic(now)) return undefined;
     for (const { address, isUsable, isSuspect } of this.#set.all()) {
       if (address.channel !== null && isUsable && isSuspect) return address;
     }
@@ -285,7 +265,7 @@ export class PeerPaths {
   }
 
   snapshot(now: Instant): PeerPathsSnapshot {
-    const active = this.#active;
+    const active = this.#active.path;
     return {
       kind: active?.kind ?? "none",
       active: activePathOf(active),
@@ -334,9 +314,9 @@ export class PeerPaths {
   }
 
   #setDemand(at: Instant, now: Instant): void {
-    const isAwaking = !this.#hasTraffic(now);
-    this.#demandAt = Math.max(at, this.#demandAt ?? 0) as Instant;
-    const active = this.#active;
+    const isAwaking = !this.#demand.hasTraffic(now);
+    this.#demand.handleTraffic(at);
+    const active = this.#active.path;
     if (!isAwaking || active === undefined || active.isTrusted(now)) return;
     // The last path is likely to be still good: ask it before anybody is called.
     active.startRun(now);
@@ -351,8 +331,9 @@ export class PeerPaths {
     this.#fitChannels(now);
     this.#chooseActive(now);
     this.#pursue(now);
-    this.#assignRoles(now);
-    for (const path of this.#set.all()) path.searchMtu(this.#hasTraffic(now), now);
+    const { path: active } = this.#active;
+    assignRoles(this.#set, { active, warm: this.#warm, hasTraffic: this.#demand.hasTraffic(now) }, now);
+    for (const path of this.#set.all()) path.searchMtu(this.#demand.hasTraffic(now), now);
     this.#sendDueChecks(now);
     this.#sendDueCalls(now);
     this.#reportTable(now);
@@ -379,7 +360,7 @@ export class PeerPaths {
   /** Channels are asked for only while somebody talks, and kept for as long as the candidates stand. */
   #fitChannels(now: Instant): void {
     if (!this.#areChannelsStale) return;
-    const mayAsk = this.#hasTraffic(now) || this.#wasCalledLately(now);
+    const mayAsk = this.#demand.isWanted(now);
     this.#areChannelsStale = !mayAsk;
     const { wanted, unwanted } = this.#channels.update(this.#local, this.#remote, mayAsk);
     for (const channel of unwanted) {
@@ -395,39 +376,22 @@ export class PeerPaths {
   }
 
   #chooseActive(now: Instant): void {
-    const current = this.#active;
-    const isGone = current !== undefined && this.#set.getByKey(current.key) !== current;
-    const usable = [...this.#set.all()].filter((path) => path.isUsable);
-    const trusted = usable.filter((path) => path.isTrusted(now));
-    if (current !== undefined && !isGone && mayStayActive(current, trusted, now)) return;
-    const choice = choosePath(trusted, current);
-    if (choice !== undefined) {
-      if (choice.path !== current) this.#setActive(choice.path, isGone ? "its link is gone" : (choice.why ?? ""), now);
-      return;
-    }
-    if (current !== undefined && !isGone && current.isUsable) return;
-    const next = usable.sort(comparePaths)[0];
-    if (next === undefined && current === undefined) return;
-    this.#setActive(next, isGone ? "its link is gone" : "it does not answer any more", now);
-  }
-
-  #setActive(path: Path | undefined, why: string, now: Instant): void {
-    const from = activePathOf(this.#active);
-    const to = activePathOf(path);
-    this.#active = path;
-    this.#history.recordChange({ at: now, from, to, why });
+    const change = this.#active.choose(this.#set, now);
+    if (change === undefined) return;
+    this.#history.recordChange(change);
+    const { from, to, why } = change;
     this.#events.push({ kind: "path-changed", from, to, why });
   }
 
   /** Keeps looking for a path, or for a better one, while there is traffic. */
   #pursue(now: Instant): void {
-    if (this.#isSettled(now)) {
+    if (this.#active.isSettled(now)) {
       this.#attempts.succeed();
-      this.#pursueUpgrade(now);
+      this.#upgrades.pursue(this.#set, this.#active.path, this.#demand.hasTraffic(now), now);
       return;
     }
-    this.#upgradeAt = undefined;
-    if (!this.#hasTraffic(now)) {
+    this.#upgrades.stop();
+    if (!this.#demand.hasTraffic(now)) {
       this.#attempts.pause();
       return;
     }
@@ -436,50 +400,7 @@ export class PeerPaths {
       this.#calls.wantOffer(this.#newCallId());
       for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
     }
-    this.#reviveFormerPaths();
-  }
-
-  /** One check of each path that does not work, in case something has changed for the better. */
-  #pursueUpgrade(now: Instant): void {
-    if (!this.#hasTraffic(now) || (this.#active?.rttMs ?? 0) <= FAST_ENOUGH_MS) {
-      this.#upgradeAt = undefined;
-      return;
-    }
-    this.#upgradeAt ??= addMs(now, UPGRADE_INTERVAL_MS);
-    if (now < this.#upgradeAt) return;
-    this.#upgradeAt = addMs(now, UPGRADE_INTERVAL_MS);
-    for (const path of this.#set.all()) {
-      if (path.role === "resting" && !path.isBeingChecked) path.startRun(now, 1);
-    }
-  }
-
-  /** An outage in the middle of the network gives no sign when it ends, and must not cost a whole back-off. */
-  #reviveFormerPaths(): void {
-    const former = [...this.#set.all()]
-      .filter((path) => path.failed && path.answeredAt !== undefined && !path.isBeingChecked)
-      .sort((a, b) => (b.answeredAt ?? 0) - (a.answeredAt ?? 0))
-      .slice(0, MAX_REVIVALS);
-    for (const path of former) {
-      if (path.lastCheckAt !== undefined) path.startRun(addMs(path.lastCheckAt, REVIVAL_INTERVAL_MS), 1);
-    }
-  }
-
-  #assignRoles(now: Instant): void {
-    const hasTraffic = this.#hasTraffic(now);
-    const active = this.#active;
-    const others = [...this.#set.all()].filter((path) => path !== active && path.isUsable).sort(comparePaths);
-    for (const path of this.#set.all()) path.role = path === active ? "active" : "resting";
-    for (const [index, path] of others.entries()) {
-      if (this.#warm === "all") path.role = "active";
-      else if (index < MAX_WARM_STANDBY) path.role = "warm";
-    }
-    if (hasTraffic && active?.isSuspect === true) this.#recheck(others, now);
-    for (const path of this.#set.all()) path.planHeartbeat(hasTraffic);
-  }
-
-  /** While the active path is in question, it is good to know which other one works. */
-  #recheck(others: readonly Path[], now: Instant): void {
-    for (const path of others) if (now - (path.lastCheckAt ?? 0) >= STANDBY_RECHECK_MS) path.startRun(now);
+    reviveFormerPaths(this.#set);
   }
 
   #sendDueChecks(now: Instant): void {
@@ -495,14 +416,8 @@ export class PeerPaths {
     }
   }
 
-  /** Of the paths whose check is due, the active one, then usable ones, then by waiting time and priority. */
   #nextToCheck(now: Instant): Path | undefined {
-    let next: Path | undefined;
-    for (const path of this.#set.all()) {
-      if (path.nextCheckAt === undefined || path.nextCheckAt > now) continue;
-      if (next === undefined || isMoreUrgent(path, next)) next = path;
-    }
-    return next;
+    return nextToCheck(this.#set.all(), now);
   }
 
   #sendDueCalls(now: Instant): void {
@@ -513,81 +428,39 @@ export class PeerPaths {
   }
 
   #reportTable(now: Instant): void {
-    const table = makeTable(this.#set.all(), this.#active, this.#hasTraffic(now), now);
+    const table = makeTable(this.#set.all(), this.#active.path, this.#demand.hasTraffic(now), now);
     const isKnown = tableEquals(table, this.#table);
     this.#table = table;
     if (!isKnown) this.#events.push({ kind: "paths", ...table });
   }
 
   #computeDeadline(now: Instant): Deadline | undefined {
-    let deadline: Deadline | undefined;
-    const consider = (at: Instant | undefined, reason: PathTimerReason): void => {
-      if (at !== undefined && (deadline === undefined || at < deadline.at)) deadline = { at, reason };
-    };
+    const hasTraffic = this.#demand.hasTraffic(now);
+    const deadlines = new EarliestDeadline();
     const pacedFrom = this.#checks.mayCheckFrom(now);
     for (const path of this.#set.all()) {
-      if (path.nextCheckAt !== undefined) consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
-      consider(path.expiresAt(), "path-failure");
-      if (path.mtu.peek() !== undefined) consider(pacedFrom, "mtu");
-      else consider(path.mtuDueAt(this.#hasTraffic(now), now), "mtu");
-      if (!this.#hasTraffic(now)) consider(forgottenAt(path), "path-failure");
+      if (path.nextCheckAt !== undefined) deadlines.consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
+      deadlines.consider(path.expiresAt(), "path-failure");
+      if (path.mtu.peek() !== undefined) deadlines.consider(pacedFrom, "mtu");
+      else deadlines.consider(path.mtuDueAt(hasTraffic, now), "mtu");
+      if (!hasTraffic) deadlines.consider(forgottenAt(path), "path-failure");
     }
-    consider(this.#checks.nextLossAt(), "check-timeout");
-    consider(this.#calls.nextAt(now), "call");
-    consider(this.#attempts.nextAt, "attempt");
-    consider(this.#upgradeAt, "attempt");
-    if (this.#hasTraffic(now) && this.#active?.isTrusted(now)) consider(this.#active.trustEnd(), "trust");
-    return deadline;
-  }
-
-  #hasTraffic(now: Instant): boolean {
-    return this.#demandAt !== undefined && now - this.#demandAt < TRAFFIC_MS;
-  }
-
-  /** The peer is looking for a path: what we learn about ourselves matters to it. */
-  #wasCalledLately(now: Instant): boolean {
-    return this.#calledAt !== undefined && now - this.#calledAt < CALLED_LATELY_MS;
-  }
-
-  /** A direct path works: nothing more to look for but a faster one. */
-  #isSettled(now: Instant): boolean {
-    return this.#active?.kind === "direct" && this.#active.isTrusted(now);
+    deadlines.consider(this.#checks.nextLossAt(), "check-timeout");
+    deadlines.consider(this.#calls.nextAt(now), "call");
+    deadlines.consider(this.#attempts.nextAt, "attempt");
+    deadlines.consider(this.#upgrades.nextAt, "attempt");
+    const active = this.#active.path;
+    if (hasTraffic && active?.isTrusted(now)) deadlines.consider(active.trustEnd(), "trust");
+    return deadlines.earliest;
   }
 
   /** The relays on the way have given up what nobody used. */
   #isForgotten(path: Path, now: Instant): boolean {
     const at = forgottenAt(path);
-    return at !== undefined && now >= at && !this.#hasTraffic(now);
+    return at !== undefined && now >= at && !this.#demand.hasTraffic(now);
   }
 
   #newCallId(): string {
     return encodeHex(this.#random(CALL_ID_BYTES));
   }
-}
-
-/**
- * A path that is merely stale, as after a pause in the traffic, keeps its place until two checks bring nothing, unless
- * another one is known to work much more recently.
- */
-function mayStayActive(current: Path, trusted: readonly Path[], now: Instant): boolean {
-  if (!current.isUsable || current.isTrusted(now) || current.isSuspect) return false;
-  const knownFrom = (current.answeredAt ?? 0) + FRESHER_MS;
-  return !trusted.some(({ answeredAt }) => answeredAt !== undefined && answeredAt > knownFrom);
-}
-
-function forgottenAt({ kind, isUsable, answeredAt }: Path): Instant | undefined {
-  if (kind === "direct" || !isUsable || answeredAt === undefined) return undefined;
-  return addMs(answeredAt, RELAYED_MEMORY_MS);
-}
-
-function isMoreUrgent(a: Path, b: Path): boolean {
-  if (a.role !== b.role && (a.role === "active" || b.role === "active")) return a.role === "active";
-  // A relayed path is the surest, and there are few.
-  const isUntriedRelay = (path: Path): boolean => path.kind === "relayed" && path.lastCheckAt === undefined;
-  if (isUntriedRelay(a) !== isUntriedRelay(b)) return isUntriedRelay(a);
-  if (a.isUsable !== b.isUsable) return a.isUsable;
-  const aAt = a.nextCheckAt ?? 0;
-  const bAt = b.nextCheckAt ?? 0;
-  if (aAt !== bAt) return aAt < bAt;
-  return a.priority > b.priority || (a.priority === b.priority && a.linkPreference > b.linkPreference);
 }

@@ -1,0 +1,55 @@
+import type { Instant } from "../time.ts";
+import type { Path } from "./path.ts";
+import { choosePath, comparePaths } from "./path-choice.ts";
+import type { PathSet } from "./path-set.ts";
+import { activePathOf } from "./path-table.ts";
+import type { PathChangeRecord } from "./path-types.ts";
+import { FRESHER_MS } from "./timings.ts";
+
+/** The path that carries the traffic, and when another one takes its place. */
+export class ActivePath {
+  #path: Path | undefined;
+
+  get path(): Path | undefined {
+    return this.#path;
+  }
+
+  /** A direct path works: nothing more to look for but a faster one. */
+  isSettled(now: Instant): boolean {
+    return this.#path?.kind === "direct" && this.#path.isTrusted(now);
+  }
+
+  /** Chooses anew. The change, if there is one. */
+  choose(set: PathSet, now: Instant): PathChangeRecord | undefined {
+    const current = this.#path;
+    const isGone = current !== undefined && set.getByKey(current.key) !== current;
+    const usable = [...set.all()].filter((path) => path.isUsable);
+    const trusted = usable.filter((path) => path.isTrusted(now));
+    if (current !== undefined && !isGone && mayStayActive(current, trusted, now)) return undefined;
+    const choice = choosePath(trusted, current);
+    if (choice !== undefined) {
+      if (choice.path === current) return undefined;
+      return this.#change(choice.path, isGone ? "its link is gone" : (choice.why ?? ""), now);
+    }
+    if (current !== undefined && !isGone && current.isUsable) return undefined;
+    const next = usable.sort(comparePaths)[0];
+    if (next === undefined && current === undefined) return undefined;
+    return this.#change(next, isGone ? "its link is gone" : "it does not answer any more", now);
+  }
+
+  #change(path: Path | undefined, why: string, now: Instant): PathChangeRecord {
+    const from = activePathOf(this.#path);
+    this.#path = path;
+    return { at: now, from, to: activePathOf(path), why };
+  }
+}
+
+/**
+ * A path that is merely stale, as after a pause in the traffic, keeps its place until two checks bring nothing, unless
+ * another one is known to work much more recently.
+ */
+function mayStayActive(current: Path, trusted: readonly Path[], now: Instant): boolean {
+  if (!current.isUsable || current.isTrusted(now) || current.isSuspect) return false;
+  const knownFrom = (current.answeredAt ?? 0) + FRESHER_MS;
+  return !trusted.some(({ answeredAt }) => answeredAt !== undefined && answeredAt > knownFrom);
+}

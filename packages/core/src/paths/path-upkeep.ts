@@ -1,0 +1,83 @@
+/** Which paths are checked beside an attempt, so that a working one is known when it is needed. */
+import { addMs, type Instant } from "../time.ts";
+import type { Path } from "./path.ts";
+import { comparePaths } from "./path-choice.ts";
+import type { PathSet } from "./path-set.ts";
+import {
+  FAST_ENOUGH_MS,
+  MAX_WARM_STANDBY,
+  RELAYED_MEMORY_MS,
+  REVIVAL_INTERVAL_MS,
+  STANDBY_RECHECK_MS,
+  UPGRADE_INTERVAL_MS,
+} from "./timings.ts";
+
+/** Paths that once worked and are tried again beside the attempts. */
+const MAX_REVIVALS = 4;
+
+export interface RoleOptions {
+  readonly active: Path | undefined;
+  /** `best` keeps a few other paths warm, `all` checks every usable path like the active one. */
+  readonly warm: "best" | "all";
+  readonly hasTraffic: boolean;
+}
+
+/** Says which paths are active, warm or resting, and plans their checks. */
+export function assignRoles(set: PathSet, { active, warm, hasTraffic }: RoleOptions, now: Instant): void {
+  const others = [...set.all()].filter((path) => path !== active && path.isUsable).sort(comparePaths);
+  for (const path of set.all()) path.role = path === active ? "active" : "resting";
+  for (const [index, path] of others.entries()) {
+    if (warm === "all") path.role = "active";
+    else if (index < MAX_WARM_STANDBY) path.role = "warm";
+  }
+  if (hasTraffic && active?.isSuspect === true) recheck(others, now);
+  for (const path of set.all()) path.planHeartbeat(hasTraffic);
+}
+
+/** While the active path is in question, it is good to know which other one works. */
+function recheck(others: readonly Path[], now: Instant): void {
+  for (const path of others) if (now - (path.lastCheckAt ?? 0) >= STANDBY_RECHECK_MS) path.startRun(now);
+}
+
+/** An outage in the middle of the network gives no sign when it ends, and must not cost a whole back-off. */
+export function reviveFormerPaths(set: PathSet): void {
+  const former = [...set.all()]
+    .filter((path) => path.failed && path.answeredAt !== undefined && !path.isBeingChecked)
+    .sort((a, b) => (b.answeredAt ?? 0) - (a.answeredAt ?? 0))
+    .slice(0, MAX_REVIVALS);
+  for (const path of former) {
+    if (path.lastCheckAt !== undefined) path.startRun(addMs(path.lastCheckAt, REVIVAL_INTERVAL_MS), 1);
+  }
+}
+
+/** The relays on the way give up what nobody uses: when a relayed path stops counting without traffic. */
+export function forgottenAt({ kind, isUsable, answeredAt }: Path): Instant | undefined {
+  if (kind === "direct" || !isUsable || answeredAt === undefined) return undefined;
+  return addMs(answeredAt, RELAYED_MEMORY_MS);
+}
+
+/** While a slow direct path has traffic, now and then one check of each path that does not work. */
+export class UpgradeSchedule {
+  #nextAt: Instant | undefined;
+
+  get nextAt(): Instant | undefined {
+    return this.#nextAt;
+  }
+
+  stop(): void {
+    this.#nextAt = undefined;
+  }
+
+  pursue(set: PathSet, active: Path | undefined, hasTraffic: boolean, now: Instant): void {
+    if (!hasTraffic || (active?.rttMs ?? 0) <= FAST_ENOUGH_MS) {
+      this.#nextAt = undefined;
+      return;
+    }
+    this.#nextAt ??= addMs(now, UPGRADE_INTERVAL_MS);
+    if (now < this.#nextAt) return;
+    this.#nextAt = addMs(now, UPGRADE_INTERVAL_MS);
+    for (const path of set.all()) {
+      if (path.role === "resting" && !path.isBeingChecked) path.startRun(now, 1);
+    }
+  }
+}
