@@ -16,48 +16,29 @@
 import type { IpRange } from "../addresses/index.ts";
 import { NatDiscovery, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type LinkId, type PathAddress, type UdpAddress } from "../net/index.ts";
-import {
-  type ChannelPlace,
-  candidatePriority,
-  type LocalCandidate,
-  linkPreferenceOf,
-  MIN_DATAGRAM_PREFERENCE,
-  offeredCandidates,
-  STREAM_PREFERENCE,
-} from "../paths/index.ts";
+import { type ChannelPlace, type LocalCandidate, offeredCandidates } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
 import { BindingRequests } from "./binding-requests.ts";
 import type { GatheringEvent, GatheringSnapshot, Relay } from "./gathering-types.ts";
-import { ReflexiveFacts } from "./reflexive-facts.ts";
-import { chooseRelay } from "./relay-choice.ts";
-import { RelayClients } from "./relay-clients.ts";
 import {
-  DISCOVERY_GAP_MS,
-  MAX_RELAYS_AT_ONCE,
-  MAX_STREAM_RETIRE_MS,
-  NEED_MS,
-  RASH_RETIRE_FACTOR,
-  REFLEXIVE_FRESH_MS,
-  RELAY_CHOICE_MS,
-  RELAY_IDLE_MS,
-  RELAY_RETIRE_MS,
-  STREAM_RETIRE_MS,
-  STUN_SERVERS_ASKED,
-  UDP_PATIENCE_MS,
-} from "./timings.ts";
+  type GatheringLinks,
+  linksOf,
+  mappedCandidates,
+  reflexiveCandidates,
+  relayedCandidates,
+} from "./own-candidates.ts";
+import { ReflexiveFacts } from "./reflexive-facts.ts";
+import { RelayClients } from "./relay-clients.ts";
+import { type RelayOffer, RelayUse } from "./relay-use.ts";
+import { DISCOVERY_GAP_MS, NEED_MS, REFLEXIVE_FRESH_MS, RELAY_IDLE_MS, STUN_SERVERS_ASKED } from "./timings.ts";
 
 export interface GathererOptions {
   readonly random: RandomBytes;
   /** Ranges of all networks this host is in: never a candidate. */
   readonly overlayRanges: readonly IpRange[];
-}
-
-interface Link {
-  readonly hosts: readonly UdpAddress[];
-  readonly preference: number;
 }
 
 export class Gatherer {
@@ -66,10 +47,11 @@ export class Gatherer {
   readonly #requests: BindingRequests;
   readonly #clients: RelayClients;
   readonly #facts = new ReflexiveFacts();
+  readonly #relayUse: RelayUse;
   readonly #events: GatheringEvent[] = []; // bounded: drained after every input
   /** Candidates that the host knows by itself. */
   #given: readonly LocalCandidate[] = [];
-  #links: ReadonlyMap<LinkId, Link> = new Map(); // bounded: links of this host
+  #links: GatheringLinks = new Map(); // bounded: links of this host
   #relays: readonly Relay[] = []; // bounded: by the control message
   #stunServers: readonly UdpAddress[] = []; // bounded: likewise
   readonly #portMappings = new Map<LinkId, LinkPortMapping>(); // bounded: links of this host
@@ -83,22 +65,13 @@ export class Gatherer {
   #askedAt: Instant | undefined;
   /** When the NATs were last examined. */
   #discoveredAt: Instant | undefined;
-  #preferredId: string | undefined;
-  /** Until then an answer may show which relay is the nearest. */
-  #chooseBy: Instant | undefined;
-  /** When the stream to the preferred relay is given up, as UDP works. */
-  #streamRetireAt: Instant | undefined;
-  /** When that was done last, and how long UDP has to work before it is done again. */
-  #streamRetiredAt: Instant | undefined;
-  #streamRetireMs = STREAM_RETIRE_MS;
-  /** When another relay than the preferred one is given up. */
-  #retireAt: Instant | undefined;
 
   constructor({ random, overlayRanges }: GathererOptions) {
     this.#overlayRanges = overlayRanges;
     this.#discovery = new NatDiscovery(random);
     this.#requests = new BindingRequests(random);
     this.#clients = new RelayClients(random);
+    this.#relayUse = new RelayUse(this.#clients, this.#facts);
   }
 
   /** As last reported by a `candidates` event. */
@@ -113,7 +86,7 @@ export class Gatherer {
   handleHostCandidates(given: readonly LocalCandidate[], now: Instant): void {
     const before = this.#links;
     this.#given = given;
-    this.#links = describeLinks(given);
+    this.#links = linksOf(given);
     let isChanged = false;
     for (const linkId of new Set([...before.keys(), ...this.#links.keys()])) {
       const link = this.#links.get(linkId);
@@ -234,11 +207,7 @@ export class Gatherer {
       this.#refresh(now);
       this.#useRelay(now);
     } else this.#needEndsAt = undefined;
-    if (this.#streamRetireAt !== undefined && now >= this.#streamRetireAt) this.#retireStream(now);
-    if (this.#retireAt !== undefined && now >= this.#retireAt) {
-      this.#retireAt = undefined;
-      this.#clients.close((relayId) => relayId !== this.#preferredId, now);
-    }
+    this.#relayUse.handleTimeout(now);
     const idleAt = this.#idleAt();
     if (idleAt !== undefined && now >= idleAt) this.#clients.close(() => true, now);
     this.#settle(now);
@@ -248,12 +217,10 @@ export class Gatherer {
     let next = earliest(this.#discovery.pollTimeout()?.at, this.#requests.pollTimeout());
     next = earliest(next, this.#clients.pollTimeout());
     next = earliest(next, this.#idleAt());
-    next = earliest(next, this.#retireAt);
-    next = earliest(next, this.#streamRetireAt);
+    next = earliest(next, this.#relayUse.pollTimeout());
     if (this.#needEndsAt === undefined) return next;
     next = earliest(next, this.#needEndsAt);
-    next = earliest(next, this.#chooseBy);
-    next = earliest(next, this.#streamDueAt());
+    next = earliest(next, this.#relayUse.pollUse(this.#relayOffer(), this.#neededAt));
     return this.#askedAt === undefined ? next : earliest(next, addMs(this.#askedAt, REFLEXIVE_FRESH_MS));
   }
 
@@ -276,7 +243,7 @@ export class Gatherer {
         name: relay.name,
         addresses: relay.udp.length > 0 ? relay.udp : relay.streams.map(({ address }) => address),
         rttMs: this.#facts.rttMs(relay.udp),
-        isPreferred: relay.id === this.#preferredId,
+        isPreferred: relay.id === this.#relayUse.preferredId,
         allocations: this.#clients.snapshot(relay.id),
       })),
       isExamining: this.#discovery.isRunning,
@@ -331,85 +298,13 @@ export class Gatherer {
   // Relays
 
   #useRelay(now: Instant): void {
-    if (this.#relays.length === 0 || this.#links.size === 0) return;
-    if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
-    const isBlocked = this.#isUdpBlocked();
-    const options = this.#relays.map(({ id, udp, streams }) => {
-      const isFailing = this.#clients.isFailing(id) || (isBlocked && streams.length === 0);
-      return { id, rttMs: this.#facts.rttMs(udp), isFailing };
-    });
-    const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
-    const chosenId = chooseRelay(options, this.#preferredId, mayWait);
-    const chosen = this.#relays.find(({ id }) => id === chosenId);
-    if (chosen === undefined) return;
-    this.#chooseBy = undefined;
-    this.#prefer(chosen, now);
-    for (const [linkId, link] of this.#links) {
-      const server = this.#relayServer(chosen, linkId, link);
-      if (server !== undefined) this.#clients.open(linkId, chosen, server, now);
-    }
-    const dueAt = this.#streamDueAt();
-    if (dueAt !== undefined && now >= dueAt) this.#openStream(chosen, now);
+    this.#relayUse.use(this.#relayOffer(), this.#neededAt, now);
   }
 
-  #openStream(relay: Relay, now: Instant): void {
-    const retireMs = this.#streamRetireMs;
-    const wasRash = this.#streamRetiredAt !== undefined && now - this.#streamRetiredAt < RASH_RETIRE_FACTOR * retireMs;
-    this.#streamRetireMs = wasRash ? Math.min(2 * retireMs, MAX_STREAM_RETIRE_MS) : STREAM_RETIRE_MS;
-    this.#clients.openStream(relay, now);
-  }
-
-  /** When the preferred relay is to be reached by a stream as well; undefined if that is so, or there is no reason. */
-  #streamDueAt(): Instant | undefined {
-    const relay = this.#relays.find(({ id }) => id === this.#preferredId);
-    if (relay === undefined || relay.streams.length === 0 || this.#clients.hasStream(relay.id)) return undefined;
-    const isUdpUsable = [...this.#links].some(([linkId, link]) => this.#relayServer(relay, linkId, link) !== undefined);
-    if (!isUdpUsable) return this.#neededAt;
-    const silentSince = this.#clients.silentSince(relay.id);
-    if (silentSince === undefined) return undefined;
-    return addMs(silentSince, this.#isUdpBlocked() ? 0 : UDP_PATIENCE_MS);
-  }
-
-  /** The last examination of the NATs found no way out over UDP. */
-  #isUdpBlocked(): boolean {
+  #relayOffer(): RelayOffer {
     const nats = this.#discovery.snapshot();
-    return nats.length > 0 && nats.every(({ udp }) => udp === false);
-  }
-
-  /** Plans the end of the stream while UDP works, and calls it off when it ceases to. */
-  #reviewStream(now: Instant): void {
-    const id = this.#preferredId;
-    const isIdle = id !== undefined && this.#clients.hasStream(id) && this.#clients.worksOverUdp(id, now);
-    if (isIdle) this.#streamRetireAt ??= addMs(now, this.#streamRetireMs);
-    else this.#streamRetireAt = undefined;
-  }
-
-  #retireStream(now: Instant): void {
-    const id = this.#preferredId;
-    this.#streamRetireAt = undefined;
-    if (id === undefined || !this.#clients.worksOverUdp(id, now)) return;
-    this.#streamRetiredAt = now;
-    this.#clients.closeStream(id, now);
-  }
-
-  /** The one that was used before stays for a while, as peers know its addresses. */
-  #prefer({ id }: Relay, now: Instant): void {
-    const former = this.#preferredId;
-    this.#preferredId = id;
-    const others = [...this.#clients.relayIds()].filter((other) => other !== id);
-    if (others.length === 0) return;
-    this.#retireAt ??= addMs(now, RELAY_RETIRE_MS);
-    if (others.length >= MAX_RELAYS_AT_ONCE) {
-      this.#clients.close((relayId) => relayId !== id && relayId !== former, now);
-    }
-  }
-
-  /** The relay's address of an IP version that the link has, one that has answered rather than another. */
-  #relayServer({ udp }: Relay, linkId: LinkId, { hosts }: Link): UdpAddress | undefined {
-    const usable = udp.filter((server) =>
-      hosts.some(({ address }) => address.includes(":") === server.address.includes(":")),
-    );
-    return usable.find((server) => this.#facts.hasAnswered(linkId, server)) ?? usable[0];
+    const isUdpBlocked = nats.length > 0 && nats.every(({ udp }) => udp === false);
+    return { relays: this.#relays, links: this.#links, isUdpBlocked };
   }
 
   #isNeeded(now: Instant): boolean {
@@ -428,8 +323,8 @@ export class Gatherer {
       if (event.kind === "mapped") this.#facts.add(event.linkId, event.server, event.mapped, event.rttMs, now);
       else this.#announceNats();
     }
-    if (this.#chooseBy !== undefined && this.#isNeeded(now)) this.#useRelay(now);
-    this.#reviewStream(now);
+    if (this.#relayUse.isChoosing && this.#isNeeded(now)) this.#useRelay(now);
+    this.#relayUse.review(now);
     this.#publish();
     for (let event = this.#clients.pollEvent(); event !== undefined; event = this.#clients.pollEvent()) {
       this.#events.push(event);
@@ -446,57 +341,15 @@ export class Gatherer {
   #publish(): void {
     const gathered = [
       ...this.#given,
-      ...this.#mappedCandidates(),
-      ...this.#reflexiveCandidates(),
-      ...this.#relayedCandidates(),
+      ...mappedCandidates(this.#links, this.#portMappings.values()),
+      ...reflexiveCandidates(this.#links, this.#facts, this.#servers()),
+      ...relayedCandidates(this.#links, this.#clients.relayedAddresses()),
     ];
     const candidates = offeredCandidates(gathered, this.#overlayRanges);
     if (JSON.stringify(candidates) === JSON.stringify(this.#candidates)) return;
     this.#candidates = candidates;
     this.#events.push({ kind: "candidates", candidates });
   }
-
-  /** A mapping with a problem leads nowhere. */
-  #mappedCandidates(): LocalCandidate[] {
-    return [...this.#portMappings.values()].flatMap(({ linkId, external, problem }) => {
-      const link = this.#links.get(linkId);
-      if (link === undefined || external === null || problem !== null) return [];
-      const priority = candidatePriority("port-mapped", link.preference);
-      return [{ kind: "port-mapped", address: external, linkId, priority }];
-    });
-  }
-
-  #reflexiveCandidates(): LocalCandidate[] {
-    const candidates: LocalCandidate[] = [];
-    for (const [linkId, { hosts, preference }] of this.#links) {
-      for (const family of [4, 6] as const) {
-        for (const address of this.#facts.mapped(linkId, family, this.#servers())) {
-          if (hosts.some((host) => host.address === address.address)) continue;
-          const priority = candidatePriority("server-reflexive", preference);
-          candidates.push({ kind: "server-reflexive", address, linkId, priority });
-        }
-      }
-    }
-    return candidates;
-  }
-
-  #relayedCandidates(): LocalCandidate[] {
-    return this.#clients.relayedAddresses().map(({ linkId, relay, address, overStream }) => {
-      const preference = Math.max(MIN_DATAGRAM_PREFERENCE, this.#links.get(linkId)?.preference ?? 0);
-      const priority = candidatePriority("relayed", overStream ? STREAM_PREFERENCE : preference);
-      return { kind: "relayed", address, linkId, priority, relay };
-    });
-  }
-}
-
-function describeLinks(given: readonly LocalCandidate[]): Map<LinkId, Link> {
-  const links = new Map<LinkId, Link>();
-  for (const [linkId, own] of Map.groupBy(given, (candidate) => candidate.linkId)) {
-    const hosts = own.filter(({ kind }) => kind === "host").map(({ address }) => address);
-    const preference = Math.max(...own.map(({ priority }) => linkPreferenceOf(priority)));
-    if (hosts.length > 0) links.set(linkId, { hosts, preference });
-  }
-  return links;
 }
 
 function placesOf({ udp, streams }: Relay): string {

@@ -14,20 +14,12 @@
  * what is not acted upon is counted in the snapshot.
  */
 import { type PathAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
-import {
-  findAttribute,
-  looksLikeStun,
-  parseStun,
-  readAddress,
-  readXorAddress,
-  STUN_ATTRIBUTE,
-  type StunMessage,
-} from "../stun/index.ts";
+import { looksLikeStun, parseStun, type StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
-import { type Allocation, prolong, readAllocation, readLifetime, servesFamilyOf } from "./allocation.ts";
-import { TURN_ATTRIBUTE, TURN_ERROR, TURN_METHOD } from "./attribute-types.ts";
+import { type Allocation, prolong, readAllocation, readLifetime } from "./allocation.ts";
+import { AllocationPeers } from "./allocation-peers.ts";
+import { TURN_ERROR } from "./attribute-types.ts";
 import { TurnAuthentication } from "./authentication.ts";
-import { parseChannelData } from "./channel-data.ts";
 import type {
   TurnClientEvent,
   TurnClientOptions,
@@ -38,39 +30,37 @@ import type {
   TurnTimerReason,
 } from "./client-types.ts";
 import type { TurnCredentials } from "./credentials.ts";
-import { type PeerBinding, PeerBindings } from "./peer-bindings.ts";
+import { FailureRecord } from "./failure-record.ts";
+import { RelayServer } from "./relay-server.ts";
 import { type TurnAnswer, type TurnRequest, TurnRequests } from "./requests.ts";
 import { TurnStreamReader } from "./stream-reader.ts";
 import {
   CONNECT_MS,
   MAX_CHALLENGES,
   MAX_IN_FLIGHT,
-  MAX_REDIRECTS,
   MAX_SILENT_REFRESHES,
   MIN_REFRESH_MS,
   STABLE_MS,
 } from "./timings.ts";
-import { allocateFailure, allocationFailure, isChallenge, isLastingRefusal, retryTime } from "./turn-failures.ts";
-import { allocateRequest, bindingRequest, refreshRequest } from "./turn-request.ts";
+import { allocateFailure, allocationFailure, isChallenge } from "./turn-failures.ts";
+import { allocateRequest, refreshRequest } from "./turn-request.ts";
 
 type ErrorAnswer = Extract<TurnAnswer, { kind: "error" }>;
 
 /** Weight of a new round trip in the smoothed one. */
 const RTT_SMOOTHING = 1 / 4;
-/** Data is dropped over this; the owner drains events after every input, so only one chunk of a stream can get there. */
-const MAX_QUEUED_EVENTS = 4_096;
 
 export class TurnClient {
   readonly #options: TurnClientOptions;
   readonly #requests: TurnRequests;
-  readonly #peers: PeerBindings;
-  readonly #events: TurnClientEvent[] = []; // bounded: MAX_QUEUED_EVENTS and one per request
+  readonly #peers: AllocationPeers;
+  readonly #server: RelayServer;
+  readonly #failures: FailureRecord;
+  readonly #events: TurnClientEvent[] = []; // bounded: by `AllocationPeers`, and one per request
   readonly #drops: Partial<Record<TurnDropReason, number>> = {};
   #authentication: TurnAuthentication;
   /** For the next allocation: one allocation keeps its username (RFC 8656 §5). */
   #credentials: TurnCredentials;
-  #server: UdpAddress;
-  #redirectedFrom: UdpAddress[] = []; // bounded: MAX_REDIRECTS
   #reader = new TurnStreamReader();
   #state: TurnClientState = "idle";
   #allocation: Allocation | undefined;
@@ -78,18 +68,16 @@ export class TurnClient {
   #retryAt: Instant | undefined;
   #rttMs: number | null = null;
   #unansweredSince: Instant | undefined;
-  /** Failures since an allocation lasted. */
-  #failures = 0;
   #hasCleared = false;
-  #lastFailure: TurnClientSnapshot["lastFailure"] = null;
 
   constructor(options: TurnClientOptions) {
     this.#options = options;
     this.#credentials = options.credentials;
     this.#authentication = new TurnAuthentication(options.credentials);
-    this.#server = options.server;
+    this.#server = new RelayServer(options.server);
+    this.#failures = new FailureRecord(options.random);
     this.#requests = new TurnRequests(this.#serverPath(), options.transport === "stream", options.random);
-    this.#peers = new PeerBindings(options.random);
+    this.#peers = new AllocationPeers(options.random, this.#events);
   }
 
   /** When the first request left since the relay answered last, whatever it said; undefined if none did. */
@@ -120,7 +108,7 @@ export class TurnClient {
       this.#options.transport === "udp" &&
       from.channel === null &&
       from.linkId === this.#options.linkId &&
-      udpAddressEquals(from.remote, this.#server);
+      udpAddressEquals(from.remote, this.#server.address);
     return this.#count(isFromRelay ? this.#handleFrame(bytes, now) : "turn-not-from-relay");
   }
 
@@ -222,12 +210,12 @@ export class TurnClient {
   snapshot(): TurnClientSnapshot {
     return {
       state: this.#state,
-      server: this.#server,
+      server: this.#server.address,
       relayedAddresses: this.#allocation?.relayedAddresses ?? [],
       mappedAddress: this.#allocation?.mappedAddress ?? null,
       expiresAt: this.#allocation?.expiresAt ?? null,
       rttMs: this.#rttMs,
-      lastFailure: this.#lastFailure,
+      lastFailure: this.#failures.last,
       retryAt: this.#retryAt ?? null,
       peers: this.#peers.snapshot(),
       drops: { ...this.#drops },
@@ -237,39 +225,17 @@ export class TurnClient {
   // What comes in
 
   #handleFrame(bytes: Uint8Array, now: Instant): TurnDropReason | undefined {
-    if (!looksLikeStun(bytes)) return this.#handleChannelData(bytes);
+    const hasAllocation = this.#allocation !== undefined;
+    if (!looksLikeStun(bytes)) return this.#peers.handleChannelData(bytes, hasAllocation);
     const parsed = parseStun(bytes);
     if (!parsed.ok) return parsed.reason;
     const { message } = parsed;
-    if (message.class === "indication") return this.#handleIndication(message);
+    if (message.class === "indication")
+      return hasAllocation ? this.#peers.handleIndication(message) : "turn-unexpected";
     const answer = this.#requests.handleMessage(message, this.#authentication, now);
     if (typeof answer === "string") return answer;
     this.#handleAnswer(answer, now);
     this.#sendBindings(now);
-    return undefined;
-  }
-
-  #handleChannelData(bytes: Uint8Array): TurnDropReason | undefined {
-    const parsed = parseChannelData(bytes);
-    if (!parsed.ok) return parsed.reason;
-    const binding = this.#allocation === undefined ? undefined : this.#peers.getByChannel(parsed.channel);
-    if (binding === undefined) return "turn-channel-unknown";
-    return this.#emitData(binding.peer, parsed.channel, parsed.data);
-  }
-
-  /** Data indications (RFC 8656 §11.4); any address could be forged in one, so only wanted peers are heard. */
-  #handleIndication(message: StunMessage): TurnDropReason | undefined {
-    if (message.method !== TURN_METHOD.data || this.#allocation === undefined) return "turn-unexpected";
-    const peer = readXorAddress(message, TURN_ATTRIBUTE.xorPeerAddress);
-    const data = findAttribute(message, TURN_ATTRIBUTE.data);
-    if (peer === undefined || data === undefined) return "turn-malformed";
-    if (!this.#peers.isWanted(peer.address)) return "turn-peer-unknown";
-    return this.#emitData(peer, null, data);
-  }
-
-  #emitData(peer: UdpAddress, channel: number | null, data: Uint8Array): TurnDropReason | undefined {
-    if (this.#events.length >= MAX_QUEUED_EVENTS) return "turn-event-overflow";
-    this.#events.push({ kind: "data", peer, channel, bytes: data.slice() });
     return undefined;
   }
 
@@ -287,7 +253,7 @@ export class TurnClient {
     else if (purpose === "clear") this.#allocate(now);
     else if (purpose === "close") this.#finishClosing();
     else if (purpose === "refresh") this.#handleRefreshed(message, now);
-    else this.#handleGranted(this.#bindingOf(request), now);
+    else this.#peers.handleGranted(request, now);
   }
 
   #handleAllocated(message: StunMessage, now: Instant): void {
@@ -301,7 +267,13 @@ export class TurnClient {
     this.#hasCleared = false;
     this.#peers.reset(now);
     const { relayedAddresses, mappedAddress, lifetimeSeconds } = allocation;
-    this.#events.push({ kind: "allocated", relayedAddresses, mappedAddress, lifetimeSeconds, server: this.#server });
+    this.#events.push({
+      kind: "allocated",
+      relayedAddresses,
+      mappedAddress,
+      lifetimeSeconds,
+      server: this.#server.address,
+    });
   }
 
   #handleRefreshed(message: StunMessage, now: Instant): void {
@@ -309,17 +281,6 @@ export class TurnClient {
     if (this.#allocation === undefined) return;
     if (lifetimeSeconds === undefined) this.#fail("answer-malformed", null, now);
     else prolong(this.#allocation, lifetimeSeconds, now);
-  }
-
-  #handleGranted(binding: PeerBinding | undefined, now: Instant): void {
-    // Released while the request was under way.
-    if (binding === undefined) return;
-    const { peer, channel } = binding;
-    const isNew = !binding.isGranted;
-    this.#peers.grant(binding, now);
-    if (!isNew) return;
-    if (channel === null) this.#events.push({ kind: "permitted", address: peer.address });
-    else this.#events.push({ kind: "channel-bound", peer, channel });
   }
 
   // What goes wrong
@@ -334,7 +295,7 @@ export class TurnClient {
     else if (purpose === "allocate") this.#handleAllocateError(answer, now);
     else if (failure !== undefined) this.#fail(failure, code, now);
     else if (purpose === "refresh") this.#postponeRefresh(now);
-    else this.#handleBindingError(answer, now);
+    else this.#peers.handleError(answer, now);
   }
 
   /** Sends the request again with the relay's nonce; false if that makes no sense. */
@@ -357,33 +318,16 @@ export class TurnClient {
     } else this.#fail(allocateFailure(code), code, now);
   }
 
-  #handleBindingError({ request, error }: ErrorAnswer, now: Instant): void {
-    const binding = this.#bindingOf(request);
-    if (binding === undefined) return;
-    if (isLastingRefusal(error.code)) this.#refuse(binding, error.code, error.reason);
-    else this.#peers.postpone(binding, now);
-  }
-
-  #refuse(binding: PeerBinding, code: number, reason: string): void {
-    this.#peers.refuse(binding);
-    this.#events.push({ kind: "peer-refused", peer: binding.peer, code, reason });
-  }
-
   #handleSilence(request: TurnRequest, now: Instant): void {
     const { purpose } = request;
     if (purpose === "close") this.#finishClosing();
     else if (purpose === "allocate" || purpose === "clear") this.#fail("relay-silent", null, now);
-    else if (purpose !== "refresh") this.#postponeBinding(request, now);
+    else if (purpose !== "refresh") this.#peers.handleSilence(request, now);
     else if (this.#allocation !== undefined) {
       this.#allocation.silentRefreshes += 1;
       if (this.#allocation.silentRefreshes >= MAX_SILENT_REFRESHES) this.#fail("relay-silent", null, now);
       else this.#refresh(this.#allocation, now);
     }
-  }
-
-  #postponeBinding(request: TurnRequest, now: Instant): void {
-    const binding = this.#bindingOf(request);
-    if (binding !== undefined) this.#peers.postpone(binding, now);
   }
 
   #postponeRefresh(now: Instant): void {
@@ -395,43 +339,26 @@ export class TurnClient {
   #fail(reason: TurnFailure, code: number | null, now: Instant): void {
     const hadLasted = this.#allocation !== undefined && now - this.#allocation.allocatedAt >= STABLE_MS;
     const hasNewer = this.#credentials.username !== this.#authentication.username;
-    let retryAt: Instant | null = null;
-    // A relay that restarted, or a new address of ours: the next attempt is likely to succeed.
-    if (hadLasted) retryAt = now;
-    else if (reason !== "credentials-refused" || hasNewer) {
-      retryAt = retryTime(reason, this.#failures, this.#options.random, now);
-    }
-    this.#failures = hadLasted ? 0 : this.#failures + 1;
+    const isFinal = reason === "credentials-refused" && !hasNewer;
+    const retryAt = this.#failures.add({ reason, code, hadLasted, isFinal }, now);
     this.#forgetAllocation();
     this.#state = "waiting";
     this.#retryAt = retryAt ?? undefined;
-    this.#lastFailure = { at: now, reason, code };
     this.#events.push({ kind: "failed", reason, code, retryAt });
   }
 
   /** ALTERNATE-SERVER (RFC 8489 §10). */
   #redirect(message: StunMessage, now: Instant): void {
-    const server = readAddress(message, STUN_ATTRIBUTE.alternateServer);
-    if (server === undefined || server.port === 0) {
-      this.#fail("answer-malformed", TURN_ERROR.tryAlternate, now);
-      return;
-    }
-    this.#redirectedFrom.push(this.#server);
-    const isKnown = this.#redirectedFrom.some((former) => udpAddressEquals(former, server));
-    if (isKnown || this.#redirectedFrom.length > MAX_REDIRECTS) {
-      this.#fail("too-many-redirects", TURN_ERROR.tryAlternate, now);
-      return;
-    }
-    this.#server = server;
-    this.#connect(now);
+    const failure = this.#server.redirect(message);
+    if (failure === undefined) this.#connect(now);
+    else this.#fail(failure, TURN_ERROR.tryAlternate, now);
   }
 
   // What goes out
 
   /** From the beginning, at the relay that was given. */
   #begin(now: Instant): void {
-    this.#server = this.#options.server;
-    this.#redirectedFrom = [];
+    this.#server.reset();
     this.#hasCleared = false;
     this.#connect(now);
   }
@@ -447,7 +374,7 @@ export class TurnClient {
     this.#reader = new TurnStreamReader();
     this.#state = "connecting";
     this.#connectBy = addMs(now, CONNECT_MS);
-    this.#events.push({ kind: "connect", server: this.#server });
+    this.#events.push({ kind: "connect", server: this.#server.address });
   }
 
   #allocate(now: Instant): void {
@@ -462,23 +389,17 @@ export class TurnClient {
   }
 
   #sendBindings(now: Instant): void {
-    const allocation = this.#allocation;
-    while (allocation !== undefined && allocation === this.#allocation && this.#requests.size < MAX_IN_FLIGHT) {
-      const binding = this.#peers.takeDue(now);
-      if (binding === undefined) return;
-      if (servesFamilyOf(allocation, binding.peer.address)) this.#send(bindingRequest(binding), now);
-      else this.#refuse(binding, TURN_ERROR.peerAddressFamilyMismatch, "the relay has no address of this family");
+    if (this.#allocation === undefined) return;
+    while (this.#requests.size < MAX_IN_FLIGHT) {
+      const request = this.#peers.takeRequest(this.#allocation, now);
+      if (request === undefined) return;
+      this.#send(request, now);
     }
   }
 
   #send(request: TurnRequest, now: Instant): void {
     this.#unansweredSince ??= now;
     this.#requests.send(request, this.#authentication, this.#rttMs, now);
-  }
-
-  #bindingOf({ purpose }: TurnRequest): PeerBinding | undefined {
-    if (typeof purpose === "string") return undefined;
-    return this.#peers.get("bind" in purpose ? purpose.bind : purpose.permit);
   }
 
   #forgetAllocation(): void {
@@ -499,7 +420,7 @@ export class TurnClient {
   }
 
   #serverPath(): PathAddress {
-    return { linkId: this.#options.linkId, remote: this.#server, channel: null };
+    return { linkId: this.#options.linkId, remote: this.#server.address, channel: null };
   }
 
   #count(reason: TurnDropReason | undefined, times = 1): TurnDropReason | undefined {

@@ -1,0 +1,153 @@
+/**
+ * Which relay is used, and how: the nearest on every link over UDP, and by a stream beside it while UDP brings no answer.
+ * A relay that has been left stays for a while, as peers know its addresses; so does a stream after UDP works again.
+ */
+import type { LinkId, UdpAddress } from "../net/index.ts";
+import { addMs, earliest, type Instant } from "../time.ts";
+import type { Relay } from "./gathering-types.ts";
+import type { GatheringLinks } from "./own-candidates.ts";
+import type { ReflexiveFacts } from "./reflexive-facts.ts";
+import { chooseRelay } from "./relay-choice.ts";
+import type { RelayClients } from "./relay-clients.ts";
+import {
+  MAX_RELAYS_AT_ONCE,
+  MAX_STREAM_RETIRE_MS,
+  RASH_RETIRE_FACTOR,
+  RELAY_CHOICE_MS,
+  RELAY_RETIRE_MS,
+  STREAM_RETIRE_MS,
+  UDP_PATIENCE_MS,
+} from "./timings.ts";
+
+/** What there is to choose from. */
+export interface RelayOffer {
+  readonly relays: readonly Relay[];
+  readonly links: GatheringLinks;
+  /** The last examination of the NATs found no way out over UDP. */
+  readonly isUdpBlocked: boolean;
+}
+
+export class RelayUse {
+  readonly #clients: RelayClients;
+  readonly #facts: ReflexiveFacts;
+  #preferredId: string | undefined;
+  /** Until then an answer may show which relay is the nearest. */
+  #chooseBy: Instant | undefined;
+  /** When the stream to the preferred relay is given up, as UDP works. */
+  #streamRetireAt: Instant | undefined;
+  /** When that was done last, and how long UDP has to work before it is done again. */
+  #streamRetiredAt: Instant | undefined;
+  #streamRetireMs = STREAM_RETIRE_MS;
+  /** When another relay than the preferred one is given up. */
+  #retireAt: Instant | undefined;
+
+  constructor(clients: RelayClients, facts: ReflexiveFacts) {
+    this.#clients = clients;
+    this.#facts = facts;
+  }
+
+  /** Id of the relay for new allocations. */
+  get preferredId(): string | undefined {
+    return this.#preferredId;
+  }
+
+  /** The choice waits for the first answer. */
+  get isChoosing(): boolean {
+    return this.#chooseBy !== undefined;
+  }
+
+  /** Asks the best relay for what is missing; `neededAt` is when somebody last talked without a direct path. */
+  use(offer: RelayOffer, neededAt: Instant | undefined, now: Instant): void {
+    const { relays, links, isUdpBlocked } = offer;
+    if (relays.length === 0 || links.size === 0) return;
+    if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
+    const options = relays.map(({ id, udp, streams }) => {
+      const isFailing = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
+      return { id, rttMs: this.#facts.rttMs(udp), isFailing };
+    });
+    const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
+    const chosenId = chooseRelay(options, this.#preferredId, mayWait);
+    const chosen = relays.find(({ id }) => id === chosenId);
+    if (chosen === undefined) return;
+    this.#chooseBy = undefined;
+    this.#prefer(chosen, now);
+    for (const [linkId, link] of links) {
+      const server = this.#serverOf(chosen, linkId, link.hosts);
+      if (server !== undefined) this.#clients.open(linkId, chosen, server, now);
+    }
+    const dueAt = this.#streamDueAt(offer, neededAt);
+    if (dueAt !== undefined && now >= dueAt) this.#openStream(chosen, now);
+  }
+
+  /** Plans the end of the stream while UDP works, and calls it off when it ceases to. */
+  review(now: Instant): void {
+    const id = this.#preferredId;
+    const isIdle = id !== undefined && this.#clients.hasStream(id) && this.#clients.worksOverUdp(id, now);
+    if (isIdle) this.#streamRetireAt ??= addMs(now, this.#streamRetireMs);
+    else this.#streamRetireAt = undefined;
+  }
+
+  handleTimeout(now: Instant): void {
+    if (this.#streamRetireAt !== undefined && now >= this.#streamRetireAt) this.#retireStream(now);
+    if (this.#retireAt !== undefined && now >= this.#retireAt) {
+      this.#retireAt = undefined;
+      this.#clients.close((relayId) => relayId !== this.#preferredId, now);
+    }
+  }
+
+  /** When `handleTimeout` has something to do. */
+  pollTimeout(): Instant | undefined {
+    return earliest(this.#retireAt, this.#streamRetireAt);
+  }
+
+  /** When `use` has something to do, while somebody needs a relay. */
+  pollUse(offer: RelayOffer, neededAt: Instant | undefined): Instant | undefined {
+    return earliest(this.#chooseBy, this.#streamDueAt(offer, neededAt));
+  }
+
+  #openStream(relay: Relay, now: Instant): void {
+    const retireMs = this.#streamRetireMs;
+    const wasRash = this.#streamRetiredAt !== undefined && now - this.#streamRetiredAt < RASH_RETIRE_FACTOR * retireMs;
+    this.#streamRetireMs = wasRash ? Math.min(2 * retireMs, MAX_STREAM_RETIRE_MS) : STREAM_RETIRE_MS;
+    this.#clients.openStream(relay, now);
+  }
+
+  /** When the preferred relay is to be reached by a stream as well; undefined if that is so, or there is no reason. */
+  #streamDueAt({ relays, links, isUdpBlocked }: RelayOffer, neededAt: Instant | undefined): Instant | undefined {
+    const relay = relays.find(({ id }) => id === this.#preferredId);
+    if (relay === undefined || relay.streams.length === 0 || this.#clients.hasStream(relay.id)) return undefined;
+    const isUdpUsable = [...links].some(([linkId, { hosts }]) => this.#serverOf(relay, linkId, hosts) !== undefined);
+    if (!isUdpUsable) return neededAt;
+    const silentSince = this.#clients.silentSince(relay.id);
+    if (silentSince === undefined) return undefined;
+    return addMs(silentSince, isUdpBlocked ? 0 : UDP_PATIENCE_MS);
+  }
+
+  #retireStream(now: Instant): void {
+    const id = this.#preferredId;
+    this.#streamRetireAt = undefined;
+    if (id === undefined || !this.#clients.worksOverUdp(id, now)) return;
+    this.#streamRetiredAt = now;
+    this.#clients.closeStream(id, now);
+  }
+
+  /** The one that was used before stays for a while, as peers know its addresses. */
+  #prefer({ id }: Relay, now: Instant): void {
+    const former = this.#preferredId;
+    this.#preferredId = id;
+    const others = [...this.#clients.relayIds()].filter((other) => other !== id);
+    if (others.length === 0) return;
+    this.#retireAt ??= addMs(now, RELAY_RETIRE_MS);
+    if (others.length >= MAX_RELAYS_AT_ONCE) {
+      this.#clients.close((relayId) => relayId !== id && relayId !== former, now);
+    }
+  }
+
+  /** The relay's address of an IP version that the link has, one that has answered rather than another. */
+  #serverOf({ udp }: Relay, linkId: LinkId, hosts: readonly UdpAddress[]): UdpAddress | undefined {
+    const usable = udp.filter((server) =>
+      hosts.some(({ address }) => address.includes(":") === server.address.includes(":")),
+    );
+    return usable.find((server) => this.#facts.hasAnswered(linkId, server)) ?? usable[0];
+  }
+}
