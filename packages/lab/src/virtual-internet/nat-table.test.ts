@@ -56,6 +56,16 @@ describe("mappings", () => {
     expect(nat.outbound(INSIDE, REMOTE, 60_000)).not.toBe(port);
   });
 
+  it("are kept by what comes in where the NAT says so", () => {
+    const options = { mapping: NAT_BEHAVIOURS[0]!, filtering: NAT_BEHAVIOURS[2]!, mappingTimeoutMs: 30_000 };
+    const nat = new NatTable({ ...options, refreshedBy: "both" }, new SeededRandom(1));
+    const port = nat.outbound(INSIDE, REMOTE, 0) ?? 0;
+    expect(nat.inbound(port, REMOTE, 25_000)).toEqual(INSIDE);
+    expect(nat.inbound(port, OTHER_PORT, 40_000)).toBe("filtered by the NAT");
+    expect(nat.inbound(port, REMOTE, 54_000)).toEqual(INSIDE);
+    expect(nat.inbound(port, REMOTE, 84_000)).toBe("no NAT mapping");
+  });
+
   it("are gone after a reboot, forwards are not", () => {
     const nat = table("endpoint-independent", "endpoint-independent");
     const port = nat.outbound({ ...INSIDE, port: 6_000 }, REMOTE, 0) ?? 0;

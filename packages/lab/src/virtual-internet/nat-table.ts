@@ -18,6 +18,8 @@ export interface NatOptions {
   readonly ports?: PortAllocation;
   /** A mapping that nothing has gone out through for this long is forgotten. */
   readonly mappingTimeoutMs?: number;
+  /** What keeps a mapping (RFC 4787 §4.3): packets from inside, the default, or those from outside as well. */
+  readonly refreshedBy?: "outbound" | "both";
   /** Packets from inside to the outside address of another host inside are turned round (RFC 4787 §6). */
   readonly hairpin?: boolean;
 }
@@ -80,7 +82,12 @@ export class NatTable {
     if (mapping === undefined || this.#isExpired(mapping, nowMs)) return "no NAT mapping";
     const permittedAtMs = mapping.permitted.get(granularity(this.#options.filtering, remote));
     const isPermitted = permittedAtMs !== undefined && nowMs - permittedAtMs < this.#timeoutMs();
-    return isPermitted ? mapping.inside : "filtered by the NAT";
+    if (!isPermitted) return "filtered by the NAT";
+    if (this.#options.refreshedBy === "both") {
+      mapping.usedAtMs = nowMs;
+      mapping.permitted.set(granularity(this.#options.filtering, remote), nowMs);
+    }
+    return mapping.inside;
   }
 
   /** Forgets everything but the forwards, as a reboot does. */

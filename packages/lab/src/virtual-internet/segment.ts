@@ -27,12 +27,29 @@ export class Attachment {
   readonly down: LinkModel;
   /** A cable that is pulled out: nothing passes. */
   isUp = true;
+  /** Nothing passes between this one and these. */
+  readonly #cutOff = new Set<Attachment>(); // bounded: attachments of the scenario
 
   constructor(device: Device, segment: Segment, conditions: AttachmentConditions, world: World) {
     this.device = device;
     this.segment = segment;
     this.up = new LinkModel(conditions.up ?? {}, world.random.fork());
     this.down = new LinkModel(conditions.down ?? {}, world.random.fork());
+  }
+
+  /** Separates two networks on the same segment from each other, or joins them again. */
+  setCutOff(other: Attachment, isCutOff: boolean): void {
+    for (const [one, another] of [
+      [this, other],
+      [other, this],
+    ] as const) {
+      if (isCutOff) one.#cutOff.add(another);
+      else one.#cutOff.delete(another);
+    }
+  }
+
+  isCutOffFrom(other: Attachment): boolean {
+    return this.#cutOff.has(other);
   }
 
   setConditions(conditions: AttachmentConditions): void {
@@ -86,6 +103,7 @@ export class Segment {
     const target = this.#owners.get(address) ?? this.#announced.get(address) ?? this.#gateway;
     if (!from.isUp) this.#drop(packet, from, this.name, "link down");
     else if (target === undefined || target === from) this.#drop(packet, from, this.name, "no route");
+    else if (from.isCutOffFrom(target)) this.#drop(packet, from, target.device.name, "cut off");
     else this.#pass(packet, from, target, from.up, () => this.#descend(packet, from, target));
   }
 

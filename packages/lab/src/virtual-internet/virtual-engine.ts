@@ -8,6 +8,7 @@ import { encodeHex } from "@asterism/core/bytes";
 import type { MeshPath, MeshSession } from "@asterism/core/mesh";
 import type { PathAddress } from "@asterism/core/net";
 import { pathAddressEquals } from "@asterism/core/net";
+import type { TrafficMode } from "@asterism/core/paths";
 import type { Instant } from "@asterism/core/time";
 import { NO_TRAFFIC, type TrafficFacts } from "@asterism/core/wireguard";
 
@@ -22,6 +23,9 @@ interface Session {
   readonly sendKey: string;
   readonly receiveKey: string;
   readonly expiresAt: Instant;
+  nextCounter: number;
+  /** Counters of the packets received, against duplicates and replays. */
+  readonly seen: Set<number>; // bounded: REPLAY_WINDOW, oldest dropped
 }
 
 interface EnginePeer {
@@ -29,6 +33,7 @@ interface EnginePeer {
   previous: Session | undefined;
   next: Session | undefined;
   paths: readonly MeshPath[];
+  mode: TrafficMode;
   readonly staged: string[]; // bounded: MAX_STAGED, oldest dropped
   facts: { -readonly [K in keyof TrafficFacts]: TrafficFacts[K] };
   neededAt: Instant;
@@ -39,6 +44,7 @@ interface Sealed {
   readonly index: number;
   readonly key: string;
   readonly aead: MeshSession["aead"];
+  readonly counter: number;
   /** Empty for a keepalive. */
   readonly payload: string;
 }
@@ -50,6 +56,7 @@ export type VirtualEngineEvent =
   | { readonly kind: "delivered"; readonly nodeId: string; readonly payload: string };
 
 const DATA_TYPE = 4;
+const REPLAY_WINDOW = 8_192;
 
 export class VirtualEngine {
   readonly #peers = new Map<string, EnginePeer>(); // bounded: by the scenario
@@ -65,6 +72,7 @@ export class VirtualEngine {
       previous: undefined,
       next: undefined,
       paths: [],
+      mode: "best",
       staged: [],
       facts: { ...NO_TRAFFIC },
       neededAt: NEVER,
@@ -75,8 +83,10 @@ export class VirtualEngine {
     this.#peers.delete(nodeId);
   }
 
-  setPaths(nodeId: string, paths: readonly MeshPath[]): void {
-    this.#peer(nodeId).paths = paths;
+  setPaths(nodeId: string, paths: readonly MeshPath[], mode: TrafficMode): void {
+    const peer = this.#peer(nodeId);
+    peer.paths = paths;
+    peer.mode = mode;
   }
 
   paths(nodeId: string): readonly MeshPath[] {
@@ -110,6 +120,8 @@ export class VirtualEngine {
       sendKey: encodeHex(session.sendKey),
       receiveKey: encodeHex(session.receiveKey),
       expiresAt: session.expiresAt,
+      nextCounter: 0,
+      seen: new Set(),
     };
     if (session.role === "responder") {
       peer.next = installed;
@@ -161,7 +173,7 @@ export class VirtualEngine {
           candidate.receiveKey === sealed.key &&
           candidate.aead === sealed.aead,
       );
-      if (session === undefined || now >= session.expiresAt) continue;
+      if (session === undefined || now >= session.expiresAt || !isNew(session, sealed.counter)) continue;
       return this.#accept(nodeId, peer, session, sealed, from, now);
     }
     return [];
@@ -203,9 +215,11 @@ export class VirtualEngine {
     const session = peer.current;
     const [path] = peer.paths;
     if (session === undefined || path === undefined || now >= session.expiresAt) return false;
-    const sealed: Sealed = { index: session.remoteIndex, key: session.sendKey, aead: session.aead, payload };
+    const { remoteIndex: index, sendKey: key, aead } = session;
+    const sealed: Sealed = { index, key, aead, counter: session.nextCounter++, payload };
     const body = new TextEncoder().encode(JSON.stringify(sealed));
-    this.#send(path, Uint8Array.of(DATA_TYPE, 0, 0, 0, ...body));
+    const carriers = peer.mode === "redundant" ? peer.paths.filter(({ weight }) => weight > 0) : [path];
+    for (const carrier of carriers) this.#send(carrier, Uint8Array.of(DATA_TYPE, 0, 0, 0, ...body));
     peer.facts.lastSentAt = now;
     peer.facts.firstUnacknowledgedReceivedAt = NEVER;
     if (payload !== "") {
@@ -220,4 +234,12 @@ export class VirtualEngine {
     if (peer === undefined) throw new RangeError(`the virtual engine has no peer ${nodeId}`);
     return peer;
   }
+}
+
+function isNew({ seen }: Session, counter: number): boolean {
+  if (seen.has(counter)) return false;
+  seen.add(counter);
+  const [oldest] = seen;
+  if (seen.size > REPLAY_WINDOW && oldest !== undefined) seen.delete(oldest);
+  return true;
 }

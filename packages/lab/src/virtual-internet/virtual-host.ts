@@ -27,12 +27,23 @@ export interface InterfaceOptions extends AttachmentConditions {
 }
 
 export class VirtualInterface {
-  readonly attachment: Attachment;
+  #attachment: Attachment;
   ipv4: string | undefined;
   ipv6: string | undefined;
 
   constructor(attachment: Attachment) {
-    this.attachment = attachment;
+    this.#attachment = attachment;
+  }
+
+  get attachment(): Attachment {
+    return this.#attachment;
+  }
+
+  /** Leaves its segment for another one, as a laptop does that is carried to another Wi-Fi. */
+  moveTo(segment: Segment, options: InterfaceOptions): void {
+    this.setAddresses({});
+    this.#attachment = segment.attach(this.#attachment.device, options);
+    this.setAddresses(options);
   }
 
   /** Replaces the interface's addresses, as a new lease or another Wi-Fi would. */
@@ -74,6 +85,7 @@ export class VirtualHost implements Device {
   readonly #world: World;
   readonly #sockets: VirtualSocket[] = []; // bounded: by the scenario
   readonly #machines: RunningMachine[] = []; // bounded: by the scenario
+  #nextLinkId = 1;
   #monotonicOffsetMs: number;
   #wallOffsetMs = 0;
   /** When the world was left; undefined while awake. */
@@ -102,9 +114,14 @@ export class VirtualHost implements Device {
 
   /** Opens a UDP socket on one interface. */
   openSocket(on: VirtualInterface, port: number): LinkId {
-    const linkId = this.#sockets.length + 1;
+    const linkId = this.#nextLinkId++;
     this.#sockets.push({ linkId, interface: on, port });
     return linkId;
+  }
+
+  closeSocket(linkId: LinkId): void {
+    const index = this.#sockets.findIndex((socket) => socket.linkId === linkId);
+    if (index >= 0) this.#sockets.splice(index, 1);
   }
 
   /** Takes over a machine: datagrams, alarms and what it wants to send. */
@@ -112,6 +129,17 @@ export class VirtualHost implements Device {
     const running: RunningMachine = { machine, alarmAt: undefined };
     this.#machines.push(running);
     this.#drain(running);
+  }
+
+  /** The machine's process has ended: it gets nothing any more. */
+  halt(machine: VirtualMachine): void {
+    const index = this.#machines.findIndex((running) => running.machine === machine);
+    const [halted] = index < 0 ? [] : this.#machines.splice(index, 1);
+    if (halted !== undefined) halted.alarmAt = undefined;
+  }
+
+  get isAsleep(): boolean {
+    return this.#asleepSinceMs !== undefined;
   }
 
   /** Does something to the machines from outside (a wish, a call) and drains them. A host that sleeps does nothing. */
@@ -143,12 +171,16 @@ export class VirtualHost implements Device {
     attachment.segment.send({ source: { address, port: socket.port }, destination: to.remote, bytes }, attachment);
   }
 
-  /** Suspends the host: nothing is received or sent, and the monotonic clock stands still. */
-  sleep(durationMs: number): void {
+  /**
+   * Suspends the host: nothing is received or sent, and the monotonic clock stands still. It goes on (`runs`) where only
+   * the processes are stopped. Nothing happens if the host sleeps already.
+   */
+  sleep(durationMs: number, monotonicClock: "stands" | "runs" = "stands"): void {
+    if (this.#asleepSinceMs !== undefined) return;
     this.#asleepSinceMs = this.#world.nowMs;
     this.#world.after(durationMs, () => {
       this.#asleepSinceMs = undefined;
-      this.#monotonicOffsetMs -= durationMs;
+      if (monotonicClock === "stands") this.#monotonicOffsetMs -= durationMs;
       for (const running of this.#machines) {
         // Alarms that went off meanwhile were not heard.
         if (running.alarmAt !== undefined) this.#setAlarm(running, running.alarmAt);

@@ -2,7 +2,7 @@ import type { PathAddress } from "@asterism/core/net";
 import { addMs, type Instant } from "@asterism/core/time";
 import { describe, expect, it } from "vitest";
 import type { NatOptions } from "./nat-table.ts";
-import type { VirtualHost, VirtualMachine } from "./virtual-host.ts";
+import type { VirtualHost, VirtualInterface, VirtualMachine } from "./virtual-host.ts";
 import { VirtualInternet } from "./virtual-internet.ts";
 
 const CONE: NatOptions = { mapping: "endpoint-independent", filtering: "endpoint-independent" };
@@ -50,10 +50,17 @@ class Recorder implements VirtualMachine {
   pollTransmit = (): { to: PathAddress; bytes: Uint8Array } | undefined => this.#outgoing.shift();
 }
 
-function publicHost(net: VirtualInternet, name: string, ipv4: string): { host: VirtualHost; machine: Recorder } {
+interface PublicHost {
+  readonly host: VirtualHost;
+  readonly uplink: VirtualInterface;
+  readonly machine: Recorder;
+}
+
+function publicHost(net: VirtualInternet, name: string, ipv4: string): PublicHost {
   const host = net.host(name);
-  host.openSocket(host.connect(net.public, { ipv4, up: { delayMs: 5 } }), 1_000);
-  return { host, machine: new Recorder(host) };
+  const uplink = host.connect(net.public, { ipv4, up: { delayMs: 5 } });
+  host.openSocket(uplink, 1_000);
+  return { host, uplink, machine: new Recorder(host) };
 }
 
 describe("the virtual internet", () => {
@@ -152,6 +159,38 @@ describe("the virtual internet", () => {
     expect(machine.texts).toEqual(["pong"]);
   });
 
+  it("keeps two networks apart that are cut off from each other, and no others", () => {
+    const net = new VirtualInternet(1);
+    const a = publicHost(net, "a", "192.0.2.1");
+    const b = publicHost(net, "b", "192.0.2.2");
+    const c = publicHost(net, "c", "192.0.2.3");
+    a.uplink.attachment.setCutOff(b.uplink.attachment, true);
+    for (const remote of ["192.0.2.2", "192.0.2.3"]) a.machine.send(remote, 1_000);
+    b.machine.send("192.0.2.1", 1_000);
+    net.world.run(100);
+    expect([a.machine.texts, b.machine.texts, c.machine.texts]).toEqual([["pong"], [], ["ping"]]);
+    b.uplink.attachment.setCutOff(a.uplink.attachment, false);
+    a.machine.send("192.0.2.2", 1_000);
+    net.world.run(100);
+    expect(b.machine.texts).toEqual(["ping"]);
+  });
+
+  it("finds a host that has moved behind another router, with the same socket", () => {
+    const net = new VirtualInternet(1);
+    const home = net.lan("home", { outsideIpv4: "198.51.100.1", nat: CONE });
+    const cafe = net.lan("cafe", { outsideIpv4: "198.51.100.2", nat: CONE });
+    const a = net.host("a");
+    const uplink = a.connect(home.inside, { ipv4: "192.168.1.2" });
+    a.openSocket(uplink, 1_000);
+    const machine = new Recorder(a);
+    const b = publicHost(net, "b", "192.0.2.2");
+    uplink.moveTo(cafe.inside, { ipv4: "192.168.1.9" });
+    machine.send("192.0.2.2", 1_000);
+    net.world.run(100);
+    expect(b.machine.received[0]?.from.remote.address).toBe("198.51.100.2");
+    expect(machine.texts).toEqual(["pong"]);
+  });
+
   it("refuses one address twice on a segment", () => {
     const net = new VirtualInternet(1);
     publicHost(net, "a", "192.0.2.1");
@@ -193,6 +232,32 @@ describe("a virtual host", () => {
     net.world.run(51);
     expect(a.machine.alarms).toHaveLength(1);
     expect(a.host.wallNow - wallStart).toBe(3_600_101);
+  });
+
+  it("whose processes are stopped misses packets and alarms, while its monotonic clock goes on", () => {
+    const net = new VirtualInternet(1);
+    const { host, machine } = publicHost(net, "a", "192.0.2.1");
+    const start = host.now;
+    host.act(() => {
+      machine.alarmAt = addMs(start, 100);
+    });
+    host.sleep(5_000, "runs");
+    net.world.run(5_001);
+    expect(host.now - start).toBeCloseTo(5_001);
+    expect(machine.alarms[0]! - start).toBeCloseTo(5_000);
+  });
+
+  it("gives nothing to a process that has ended, and its port to the next one", () => {
+    const net = new VirtualInternet(1);
+    const { host, machine, uplink } = publicHost(net, "a", "192.0.2.1");
+    const b = publicHost(net, "b", "192.0.2.2");
+    host.halt(machine);
+    host.closeSocket(1);
+    host.openSocket(uplink, 1_000);
+    const next = new Recorder(host);
+    b.machine.send("192.0.2.1", 1_000);
+    net.world.run(100);
+    expect([machine.texts, next.texts]).toEqual([[], ["ping"]]);
   });
 
   it("has a wall clock that can be set", () => {

@@ -100,13 +100,17 @@ export class VirtualRelay implements VirtualMachine {
     return this.#interface.attachment;
   }
 
+  /** The relay's process; while it does not run nothing is answered. */
+  isRunning = true;
+
   /** All allocations are forgotten, and nonces are refused. */
   restart(): void {
-    this.#allocations = [];
+    for (const { linkId } of this.#allocations.splice(0)) this.#host.closeSocket(linkId);
     this.#nonce += 1;
   }
 
   handleDatagram(bytes: Uint8Array, from: PathAddress, now: Instant): boolean {
+    if (!this.isRunning) return false;
     const own = this.#allocations.find(({ linkId }) => linkId === from.linkId);
     if (from.linkId !== this.#linkId) {
       if (own !== undefined) this.#fromPeer(own, bytes, from.remote, now);
@@ -215,6 +219,7 @@ export class VirtualRelay implements VirtualMachine {
 
   #allocate(message: StunMessage, client: PathAddress, known: Allocation | undefined, now: Instant): Answer {
     if (known !== undefined) return { code: TURN_ERROR.allocationMismatch };
+    this.#keep(({ expiresAt }) => expiresAt > now);
     const port = this.#nextPort++;
     const relayed = { address: this.address.address, port };
     const linkId = this.#host.openSocket(this.#interface, port);
@@ -232,10 +237,15 @@ export class VirtualRelay implements VirtualMachine {
   #refresh(message: StunMessage, allocation: Allocation, now: Instant): Answer {
     const wanted = findAttribute(message, TURN_ATTRIBUTE.lifetime);
     const isClosing = wanted !== undefined && parseUint32(wanted) === 0;
-    if (isClosing) this.#allocations = this.#allocations.filter((other) => other !== allocation);
+    if (isClosing) this.#keep((other) => other !== allocation);
     const lifetimeSeconds = isClosing ? 0 : LIFETIME_SECONDS;
     allocation.expiresAt = (now + lifetimeSeconds * 1_000) as Instant;
     return { attributes: [{ type: TURN_ATTRIBUTE.lifetime, value: encodeUint32(lifetimeSeconds) }] };
+  }
+
+  #keep(isKept: (allocation: Allocation) => boolean): void {
+    for (const allocation of this.#allocations) if (!isKept(allocation)) this.#host.closeSocket(allocation.linkId);
+    this.#allocations = this.#allocations.filter(isKept);
   }
 
   #permit(message: StunMessage, allocation: Allocation, now: Instant): Answer {

@@ -1,7 +1,7 @@
 import { peerReport } from "@asterism/core/explain";
 import type { PeerExplanation } from "@asterism/core/local-api";
 import { describe, expect, it } from "vitest";
-import type { MeshNode } from "./mesh-node.ts";
+import type { MeshNode } from "../../src/virtual-internet/mesh-node.ts";
 import { PAIR_KINDS, type PairKind, RelayWorld } from "./relay-world.ts";
 
 /** As the agent puts it together, after an echo that was answered. */

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { candidatePriority, type RemoteCandidate } from "@asterism/core/paths";
 import { beforeAll, describe, expect, test } from "vitest";
 import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
+import { MeshNode, type MeshNodeOptions } from "../../src/virtual-internet/mesh-node.ts";
 import type { SignallingServer } from "../../src/virtual-internet/signalling-server.ts";
 import { VirtualInternet } from "../../src/virtual-internet/virtual-internet.ts";
-import { MeshNode, type MeshNodeOptions } from "./mesh-node.ts";
 import { LINE } from "./scenario.ts";
 
 /** Members of one network on the public internet, 20 ms from each other, with a signalling server. */

@@ -1,7 +1,7 @@
 import type { RelaysMessage } from "@asterism/core/control";
 import { describe, expect, it } from "vitest";
+import type { MeshNode } from "../../src/virtual-internet/mesh-node.ts";
 import type { VirtualRelay } from "../../src/virtual-internet/virtual-relay.ts";
-import type { MeshNode } from "./mesh-node.ts";
 import { isDirect, isRelayed, PAIR_KINDS, type PairKind, pathOf, RelayWorld } from "./relay-world.ts";
 import { LINE } from "./scenario.ts";
 

@@ -2,13 +2,13 @@ import type { RelaysMessage } from "@asterism/core/control";
 import type { MeshPath } from "@asterism/core/mesh";
 import { expect } from "vitest";
 import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
+import { MeshNode } from "../../src/virtual-internet/mesh-node.ts";
 import type { NatOptions } from "../../src/virtual-internet/nat-table.ts";
 import type { AttachmentConditions } from "../../src/virtual-internet/segment.ts";
 import type { SignallingServer } from "../../src/virtual-internet/signalling-server.ts";
 import { VirtualInternet } from "../../src/virtual-internet/virtual-internet.ts";
 import { VirtualRelay } from "../../src/virtual-internet/virtual-relay.ts";
 import type { VirtualRouter } from "../../src/virtual-internet/virtual-router.ts";
-import { MeshNode } from "./mesh-node.ts";
 import { LINE, NAT_KINDS } from "./scenario.ts";
 
 export const PAIR_KINDS = { public: null, ...NAT_KINDS } as const;

@@ -12,24 +12,30 @@ import {
   type NodeKeyPair,
 } from "@asterism/core/identity";
 import { type Aead, Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
-import type { PathAddress } from "@asterism/core/net";
+import type { LinkId, PathAddress } from "@asterism/core/net";
 import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
 import { looksLikeStun } from "@asterism/core/stun";
 import { addMs, type ClockReading, earliest, type Instant } from "@asterism/core/time";
 import { encodeChannelData, looksLikeChannelData, parseChannelData } from "@asterism/core/turn";
-import { SeededRandom } from "../../src/virtual-internet/seeded-random.ts";
-import type { SignallingServer } from "../../src/virtual-internet/signalling-server.ts";
-import { VirtualEngine, type VirtualEngineEvent } from "../../src/virtual-internet/virtual-engine.ts";
-import type { VirtualHost, VirtualInterface, VirtualMachine } from "../../src/virtual-internet/virtual-host.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { VirtualEngine, type VirtualEngineEvent } from "./virtual-engine.ts";
+import type { VirtualHost, VirtualInterface, VirtualMachine } from "./virtual-host.ts";
 
 const NETWORK_ID = "net-1";
 /** As often as the agent reads the counters. */
 const TRAFFIC_INTERVAL_MS = 1_000;
 const PORT = 41_641;
 
+/** How calls travel between members. */
+export interface CallCarrier {
+  /** What comes for `name` goes to `onMessage`. */
+  connect(name: string, onMessage: (from: string, sealed: Uint8Array) => void): void;
+  send(from: string, to: string, sealed: Uint8Array): void;
+}
+
 export interface MeshNodeOptions {
   readonly host: VirtualHost;
-  readonly signalling: SignallingServer;
+  readonly signalling: CallCarrier;
   readonly crypto: Crypto;
   readonly seed: number;
   readonly stretchedSecret?: Uint8Array;
@@ -37,6 +43,10 @@ export interface MeshNodeOptions {
   readonly aeads?: readonly Aead[];
   /** Identity of an earlier run. */
   readonly identity?: MeshIdentity;
+  /** Of its overlay addresses; by default the place of the name's first letter in the alphabet. */
+  readonly number?: number;
+  /** Told of payloads instead of `delivered`. */
+  readonly onDelivered?: (from: string, payload: string) => void;
 }
 
 export interface MeshIdentity {
@@ -54,7 +64,7 @@ export class MeshNode implements VirtualMachine {
   readonly notices: string[] = [];
   readonly #options: MeshNodeOptions;
   readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
-  readonly #candidates: LocalCandidate[] = [];
+  readonly #uplinks: { readonly linkId: LinkId; readonly on: VirtualInterface }[] = [];
   #trafficAt: Instant | undefined;
   #sequence = 1;
   #isStopped = false;
@@ -92,7 +102,7 @@ export class MeshNode implements VirtualMachine {
 
   /** What the server's map says of this node. */
   get info(): AgentPeerInfo {
-    const number = this.name.charCodeAt(0) - 96;
+    const number = this.#options.number ?? this.name.charCodeAt(0) - 96;
     const { crypto } = this.#options;
     const record = {
       networkId: NETWORK_ID,
@@ -118,13 +128,19 @@ export class MeshNode implements VirtualMachine {
   }
 
   addUplink(on: VirtualInterface): void {
-    const linkId = this.host.openSocket(on, PORT);
-    for (const address of [on.ipv4, on.ipv6]) {
-      if (address === undefined) continue;
-      const priority = candidatePriority("host", 0);
-      this.#candidates.push({ kind: "host", address: { address, port: PORT }, linkId, priority });
-    }
-    this.act((mesh, time) => mesh.handleHostCandidates(this.#candidates, time));
+    this.#uplinks.push({ linkId: this.host.openSocket(on, PORT), on });
+    this.offerCandidates();
+  }
+
+  /** Tells the mesh which addresses the host has. */
+  offerCandidates(): void {
+    const priority = candidatePriority("host", 0);
+    const candidates = this.#uplinks.flatMap(({ linkId, on }): LocalCandidate[] =>
+      [on.ipv4, on.ipv6].flatMap((address) =>
+        address === undefined ? [] : [{ kind: "host", address: { address, port: PORT }, linkId, priority }],
+      ),
+    );
+    this.act((mesh, time) => mesh.handleHostCandidates(candidates, time));
   }
 
   /** An input for the mesh, as of the server or the host. */
@@ -145,9 +161,11 @@ export class MeshNode implements VirtualMachine {
     });
   }
 
-  /** The process ends; what comes later finds nobody. */
+  /** The process ends without a word; what comes later finds nobody. */
   stop(): void {
     this.#isStopped = true;
+    this.host.halt(this);
+    for (const { linkId } of this.#uplinks) this.host.closeSocket(linkId);
   }
 
   handleDatagram(datagram: Uint8Array, source: PathAddress, now: Instant): boolean {
@@ -212,7 +230,8 @@ export class MeshNode implements VirtualMachine {
         this.mesh.handleRoamed(event.nodeId, event.from, time);
         return;
       case "delivered":
-        this.delivered.push({ atMs: time.now, from: event.nodeId, payload: event.payload });
+        if (this.#options.onDelivered !== undefined) this.#options.onDelivered(event.nodeId, event.payload);
+        else this.delivered.push({ atMs: time.now, from: event.nodeId, payload: event.payload });
         return;
     }
   }
@@ -246,7 +265,7 @@ export class MeshNode implements VirtualMachine {
         this.engine.removePeer(effect.nodeId);
         return;
       case "set-paths":
-        this.engine.setPaths(effect.nodeId, effect.paths);
+        this.engine.setPaths(effect.nodeId, effect.paths, effect.mode);
         return;
       case "install-session":
         this.engine.installSession(effect.nodeId, effect.session, now);
