@@ -42,16 +42,32 @@ describe("vitest's report", () => {
       numPendingTests: 1,
       numTodoTests: 1,
       success: true,
+      testResults: [],
       ...fields,
     });
 
   test("gives the counts of tests", () => {
-    expect(readVitestReport(write("good.json", report({})))).toEqual({ passed: 7, failed: 0, skipped: 2 });
+    expect(readVitestReport(write("good.json", report({})))?.counts).toEqual({ passed: 7, failed: 0, skipped: 2 });
   });
 
   test("counts a file that could not be loaded as a failure", () => {
     const file = write("broken.json", report({ success: false }));
-    expect(readVitestReport(file)).toEqual({ passed: 7, failed: 1, skipped: 2 });
+    expect(readVitestReport(file)?.counts).toEqual({ passed: 7, failed: 1, skipped: 2 });
+  });
+
+  test("names what failed, and why in a line", () => {
+    const failed = { status: "failed", fullName: "suite two", failureMessages: ["expected 1 to be 2\n    at x.ts"] };
+    const passed = { status: "passed", fullName: "suite one", failureMessages: [] };
+    const testResults = [
+      { name: "a.test.ts", message: "", assertionResults: [passed, failed] },
+      { name: "b.test.ts", message: "Cannot find module 'c'\nat b", assertionResults: [] },
+      { name: "d.test.ts", message: "", assertionResults: [passed] },
+    ];
+    const file = write("failures.json", report({ success: false, numFailedTests: 1, testResults }));
+    expect(readVitestReport(file)?.failures).toEqual([
+      "a.test.ts: suite two: expected 1 to be 2",
+      "b.test.ts: Cannot find module 'c'",
+    ]);
   });
 
   test("is undefined when nothing was written", () => {

@@ -33,8 +33,10 @@ async function runStatic(): Promise<GroupOutcome> {
   return { kind: "failed", counts: { ...NO_TESTS, failed: failed.length }, reason };
 }
 
-function vitestOutcome({ ok, failure, counts }: VitestRun): GroupOutcome {
-  return ok ? { kind: "passed", counts } : { kind: "failed", counts, reason: failure };
+function vitestOutcome({ ok, failure, failures, counts }: VitestRun): GroupOutcome {
+  return ok
+    ? { kind: "passed", counts }
+    : { kind: "failed", counts, reason: [failure, ...failures].join("\n         ") };
 }
 
 /** Why tests that build networks can't run here; undefined if they can. */

@@ -1,14 +1,12 @@
 import { mkdirSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
-import type { Counts } from "../report/counts.ts";
-import { readVitestReport } from "../report/vitest-report.ts";
+import { relative, resolve } from "node:path";
+import { NO_TESTS } from "../report/counts.ts";
+import { readVitestReport, type VitestResults } from "../report/vitest-report.ts";
 import { type CommandResult, ROOT, runCommand, tool } from "./command.ts";
 
 export type VitestProject = "unit" | "netns";
 
-export interface VitestRun extends CommandResult {
-  readonly counts: Counts;
-}
+export interface VitestRun extends CommandResult, VitestResults {}
 
 /** Where runners leave their machine-readable reports. */
 export const REPORTS = resolve(ROOT, "build/reports");
@@ -29,8 +27,12 @@ export async function runVitest(project: VitestProject, options: { echo?: boolea
     `--outputFile.json=${report}`,
   ];
   const result = await runCommand({ program: tool("vitest"), args }, options);
-  const counts = readVitestReport(report) ?? { passed: 0, failed: 1, skipped: 0 };
-  return { ...result, counts: !result.ok && counts.failed === 0 ? { ...counts, failed: 1 } : counts };
+  const { counts, failures } = readVitestReport(report) ?? { counts: { ...NO_TESTS, failed: 1 }, failures: [] };
+  return {
+    ...result,
+    counts: !result.ok && counts.failed === 0 ? { ...counts, failed: 1 } : counts,
+    failures: failures.map((failure) => relative(ROOT, failure)),
+  };
 }
 
 /** How many tests the project has, without running them; 0 if they can't be listed. */
