@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "./host.ts";
 import type { Link } from "./link.ts";
 import type { LinkOptions } from "./link-options.ts";
@@ -23,8 +24,10 @@ export const NO_ADDRESSES: Addresses = { ipv4: undefined, ipv6: undefined };
 
 /** What a network knows about one attached interface. */
 export interface Port {
-  /** `ip` lines that give the host these addresses and its default route. */
-  hostLines(addresses: Addresses): string[];
+  /** `ip` lines that give the host these addresses and its default route, of this metric if it has one. */
+  hostLines(addresses: Addresses, metric?: number): string[];
+  /** `ip` lines that add (or `del`) the host's default route of a metric; none where it has no such route. */
+  defaultRouteLines(action: "replace" | "del", addresses: Addresses, metric: number): string[];
   /** `ip` lines that take the addresses away. */
   hostRemovalLines(addresses: Addresses): string[];
   /** Makes the network route to the new addresses and not to the old ones. */
@@ -38,6 +41,9 @@ export class Attachment {
   readonly link: Link;
   #addresses: Addresses;
   #port: Port;
+  readonly #ownMetric: number;
+  /** Of the default route, if there is one. */
+  #metric: number;
 
   constructor(host: Host, interfaceName: string, link: Link, addresses: Addresses, port: Port) {
     this.host = host;
@@ -45,6 +51,8 @@ export class Attachment {
     this.link = link;
     this.#addresses = addresses;
     this.#port = port;
+    this.#ownMetric = routeMetric(host.attachments.length);
+    this.#metric = this.#ownMetric;
   }
 
   get ipv4(): string | undefined {
@@ -60,7 +68,7 @@ export class Attachment {
     const from = this.#addresses;
     const to: Addresses = { ipv4: change.ipv4 ?? from.ipv4, ipv6: change.ipv6 ?? from.ipv6 };
     await this.#port.reroute(from, to);
-    await this.host.ip([...this.#port.hostRemovalLines(from), ...this.#port.hostLines(to)]);
+    await this.host.ip([...this.#port.hostRemovalLines(from), ...this.#port.hostLines(to, this.#metric)]);
     await this.link.forgetNeighbours();
     this.#addresses = to;
   }
@@ -76,6 +84,27 @@ export class Attachment {
     await this.#port.reroute(NO_ADDRESSES, this.#addresses);
   }
 
+  /** Cuts and mends the cable so many times, as a bad contact or a weak signal does. */
+  async flap(times: number, options: { readonly downMs?: number; readonly upMs?: number } = {}): Promise<void> {
+    for (let round = 0; round < times; round++) {
+      await this.cut();
+      await sleep(options.downMs ?? 200);
+      await this.mend();
+      if (round + 1 < times) await sleep(options.upMs ?? 200);
+    }
+  }
+
+  /** Gives the default route over this interface another metric, or its first one; a host's lowest carries. */
+  async setRouteMetric(metric = this.#ownMetric): Promise<void> {
+    const before = this.#metric;
+    this.#metric = metric;
+    if (metric === before) return;
+    await this.host.ip([
+      ...this.#port.defaultRouteLines("replace", this.#addresses, metric),
+      ...this.#port.defaultRouteLines("del", this.#addresses, before),
+    ]);
+  }
+
   /** Takes the interface down, as `ip link set down` does: routes and IPv6 addresses go. */
   async setDown(): Promise<void> {
     await this.host.ip([`link set ${this.interfaceName} down`]);
@@ -86,7 +115,7 @@ export class Attachment {
     await this.host.ip([
       `addr flush dev ${this.interfaceName} scope global`,
       `link set ${this.interfaceName} up`,
-      ...this.#port.hostLines(this.#addresses),
+      ...this.#port.hostLines(this.#addresses, this.#metric),
     ]);
     await this.link.settle();
     // A veth that was down took the network's routes over it along.

@@ -17,6 +17,18 @@ export interface HostOptions {
   readonly forwarding?: boolean;
 }
 
+/** Below those that interfaces have at first. */
+const PREFERRED_METRIC = 50;
+
+/** Nothing comes in or goes out, connection tracking included, while this table is loaded. */
+const OFF_TABLE = "inet lab_off";
+const OFF = `
+table ${OFF_TABLE} {
+  chain in { type filter hook prerouting priority -400; drop; }
+  chain out { type filter hook output priority -400; drop; }
+}
+`;
+
 /** One machine of the lab: a network namespace with its own interfaces, routes and firewall. */
 export class Host {
   readonly name: string;
@@ -24,6 +36,7 @@ export class Host {
   readonly namespace: string;
   readonly scope: LabScope;
   readonly attachments: Attachment[] = []; // bounded: one per interface
+  readonly #programs = new Set<LabProcess>(); // bounded: running programs only
   #interfaces = 0;
 
   protected constructor(scope: LabScope, name: string) {
@@ -84,6 +97,8 @@ export class Host {
   spawn(argv: readonly string[], options: SpawnOptions = {}): LabProcess {
     const started = LabProcess.start(this.commandLine(argv), options);
     this.scope.track(started);
+    this.#programs.add(started);
+    void started.exited.then(() => this.#programs.delete(started));
     return started;
   }
 
@@ -105,6 +120,34 @@ export class Host {
   /** Loads an nftables ruleset. */
   async nft(ruleset: string): Promise<void> {
     await this.exec(["nft", "-f", "-"], { input: ruleset });
+  }
+
+  /** Stops its programs and its network, as when a lid is closed. The clocks go on: a namespace can't stop them. */
+  async suspend(): Promise<void> {
+    await this.silence();
+    for (const program of this.#programs) program.kill("SIGSTOP");
+  }
+
+  async resume(): Promise<void> {
+    await this.unsilence();
+    for (const program of this.#programs) program.kill("SIGCONT");
+  }
+
+  /** Drops whatever comes in or would go out, while every interface stays as it is. */
+  async silence(): Promise<void> {
+    await this.nft(OFF);
+  }
+
+  async unsilence(): Promise<void> {
+    await this.nft(`delete table ${OFF_TABLE}`);
+  }
+
+  /** Makes an interface the one that the default route leads over; the routes of the others stay behind it. */
+  async preferUplink(attachment: Attachment): Promise<void> {
+    const others = this.attachments.filter((other) => other !== attachment);
+    // The others first: a route of the same metric would be replaced.
+    for (const other of others) await other.setRouteMetric();
+    await attachment.setRouteMetric(PREFERRED_METRIC);
   }
 
   /** Sends ICMP echo requests; lost answers are in the result, not an error. */

@@ -94,15 +94,24 @@ class CustomerPort implements Port {
     this.#metric = metric;
   }
 
-  hostLines({ ipv4, ipv6 }: Addresses): string[] {
+  hostLines(addresses: Addresses, metric?: number): string[] {
+    const { ipv4, ipv6 } = addresses;
     const dev = this.#interfaceName;
     const lines: string[] = [];
     if (ipv4 !== undefined) lines.push(`addr add ${ipv4}/32 dev ${dev}`);
     if (ipv6 !== undefined) lines.push(`addr add ${ipv6}/64 dev ${dev} nodad`);
     if (this.#metric === undefined) return lines;
-    if (ipv4 !== undefined)
-      lines.push(`route replace default via ${GATEWAY_IPV4} dev ${dev} onlink metric ${this.#metric}`);
-    if (ipv6 !== undefined) lines.push(`route replace default via fe80::1 dev ${dev} metric ${this.#metric}`);
+    return [...lines, ...this.defaultRouteLines("replace", addresses, metric ?? this.#metric)];
+  }
+
+  defaultRouteLines(action: "replace" | "del", { ipv4, ipv6 }: Addresses, metric: number): string[] {
+    if (this.#metric === undefined) return [];
+    const dev = this.#interfaceName;
+    const lines: string[] = [];
+    if (ipv4 !== undefined) {
+      lines.push(`route ${action} default via ${GATEWAY_IPV4} dev ${dev} onlink metric ${metric}`);
+    }
+    if (ipv6 !== undefined) lines.push(`route ${action} default via fe80::1 dev ${dev} metric ${metric}`);
     return lines;
   }
 

@@ -117,15 +117,22 @@ class LanPort implements Port {
     this.#metric = metric;
   }
 
-  hostLines({ ipv4, ipv6 }: Addresses): string[] {
+  hostLines(addresses: Addresses, metric?: number): string[] {
+    const { ipv4, ipv6 } = addresses;
     const dev = this.#interfaceName;
     const lines: string[] = [];
     if (ipv4 !== undefined) lines.push(`addr add ${ipv4}/24 dev ${dev}`);
     if (ipv6 !== undefined) lines.push(`addr add ${ipv6}/64 dev ${dev} nodad`);
     if (this.#metric === undefined) return lines;
-    const metric = `metric ${this.#metric}`;
-    if (ipv4 !== undefined) lines.push(`route replace default via ${this.#lan.gatewayIpv4} dev ${dev} ${metric}`);
-    if (ipv6 !== undefined) lines.push(`route replace default via fe80::1 dev ${dev} ${metric}`);
+    return [...lines, ...this.defaultRouteLines("replace", addresses, metric ?? this.#metric)];
+  }
+
+  defaultRouteLines(action: "replace" | "del", { ipv4, ipv6 }: Addresses, metric: number): string[] {
+    if (this.#metric === undefined) return [];
+    const end = `dev ${this.#interfaceName} metric ${metric}`;
+    const lines: string[] = [];
+    if (ipv4 !== undefined) lines.push(`route ${action} default via ${this.#lan.gatewayIpv4} ${end}`);
+    if (ipv6 !== undefined) lines.push(`route ${action} default via fe80::1 ${end}`);
     return lines;
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AttachOptions } from "./attachment.ts";
 import { type FirewallKind, firewallRuleset } from "./firewall.ts";
 import { Host } from "./host.ts";
@@ -22,16 +23,26 @@ export interface RouterOptions {
   readonly ipv6?: boolean;
 }
 
+export interface RebootOptions {
+  /** How long it passes nothing; default as long as the reboot takes by itself, some 50 ms. */
+  readonly offMs?: number;
+  /** The uplink's address afterwards; default the same. */
+  readonly ipv4?: string;
+}
+
 /** A home or office router: one uplink, one LAN behind it. */
 export class Router {
   /** The router itself as a machine. */
   readonly machine: Host;
   readonly lan: Lan;
   readonly portMapping: PortMappingDaemon | undefined;
+  /** The rules for an address of the uplink. */
+  readonly #rulesFor: (ipv4: string) => string;
 
-  private constructor(machine: Host, lan: Lan, portMapping: PortMappingDaemon | undefined) {
+  private constructor(machine: Host, lan: Lan, rulesFor: (ipv4: string) => string, portMapping?: PortMappingDaemon) {
     this.machine = machine;
     this.lan = lan;
+    this.#rulesFor = rulesFor;
     this.portMapping = portMapping;
   }
 
@@ -44,11 +55,31 @@ export class Router {
     const nat = options.nat ?? "none";
     const { interfaceName, ipv4: address } = uplink;
     if (nat !== "none" && address === undefined) throw new LabError(`router ${name}: NAT needs an IPv4 address`);
-    const place = { uplink: interfaceName, address: address ?? "", hairpin: options.hairpin ?? false };
-    const rules = natRuleset(nat, place) + firewallRuleset(options.firewall ?? "open", interfaceName);
+    const rulesFor = (ipv4: string): string => {
+      const place = { uplink: interfaceName, address: ipv4, hairpin: options.hairpin ?? false };
+      return natRuleset(nat, place) + firewallRuleset(options.firewall ?? "open", interfaceName);
+    };
+    const rules = rulesFor(address ?? "");
     if (rules !== "") await machine.nft(rules);
     const { portMapping } = options;
-    return new Router(machine, lan, portMapping && (await PortMappingDaemon.start(machine, "lan0", portMapping)));
+    const daemon = portMapping && (await PortMappingDaemon.start(machine, "lan0", portMapping));
+    return new Router(machine, lan, rulesFor, daemon);
+  }
+
+  /** Loses its power and comes back without a memory of mappings and connections. The LAN's cables see nothing of it. */
+  async reboot({ offMs = 0, ipv4 }: RebootOptions = {}): Promise<void> {
+    const { machine, portMapping } = this;
+    await machine.silence();
+    await portMapping?.kill();
+    const rebooted = sleep(offMs);
+    if (ipv4 !== undefined) await machine.uplink.renumber({ ipv4 });
+    const rules = this.#rulesFor(machine.uplink.ipv4 ?? "");
+    const tables = [...rules.matchAll(/^table (\w+ \w+)/gm)].map(([, table]) => `delete table ${table}\n`);
+    if (tables.length > 0) await machine.nft(tables.join("") + rules);
+    await machine.exec(["conntrack", "-F"]);
+    await rebooted;
+    await machine.unsilence();
+    await portMapping?.startAgain();
   }
 
   /** Adds a machine to the LAN. */

@@ -110,6 +110,15 @@ export class AgentProcess {
     await this.#process.exited;
   }
 
+  /** Stops it without its knowledge: packets wait in its sockets. `Host.suspend` stops the network as well. */
+  suspend(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process.kill("SIGCONT");
+  }
+
   /** Starts it again on the same state. */
   async startAgain(): Promise<void> {
     this.#process = this.#spawn();
