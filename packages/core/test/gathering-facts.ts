@@ -20,7 +20,10 @@ export function exampleNat(more: Partial<NatReport> = {}): NatReport {
         rttMs: 20.12345,
       },
     ],
-    ports: { kind: "preserving" },
+    ports: {
+      address: "203.0.113.7",
+      pattern: { kind: "preserving", ports: [{ first: 41_641, last: 41_641 }] },
+    },
     ...more,
   };
 }

@@ -14,7 +14,7 @@ function report(more: Partial<NatReport>): NatReport {
     type: "port-restricted cone",
     hairpin: null,
     samples: [],
-    ports: { kind: "unknown" },
+    ports: { address: null, pattern: { kind: "unknown" } },
     ...more,
   };
 }

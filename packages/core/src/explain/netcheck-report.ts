@@ -122,7 +122,7 @@ function linkCheck(nat: NatReport, { gathering, linkTo }: NetcheckFacts): LinkCh
     publicAddresses: [...new Set(nat.samples.map(({ mapped }) => formatUdpAddress(mapped)))],
     localAddresses: gathering.candidates.filter(isLocal).map(({ address }) => formatUdpAddress(address)),
     hairpin: nat.hairpin,
-    ports: nat.ports.kind,
+    ports: nat.ports.pattern.kind,
   };
 }
 

@@ -31,7 +31,7 @@ export const LinkCheck = Type.Object({
   /** Whether a packet to our own public address comes back in (RFC 4787 §6), null if not known. */
   hairpin: nullable(Type.Boolean()),
   /** How the NAT picks ports. */
-  ports: Type.Enum(["preserving", "sequential", "random", "unknown"] as const),
+  ports: Type.Enum(["preserving", "sequential", "block", "random", "unknown"] as const),
 });
 export type LinkCheck = Static<typeof LinkCheck>;
 

@@ -9,7 +9,16 @@ export {
   type NatFacts,
   type NatReport,
   type NatType,
-  type PortBlock,
-  type PortPattern,
 } from "./nat-types.ts";
-export { portPattern } from "./port-pattern.ts";
+export { learnPorts, type PortSample } from "./port-learner.ts";
+export {
+  likelyPortCount,
+  middlePort,
+  type PortGuess,
+  type PortPattern,
+  type PortPrediction,
+  type PortRange,
+  predictPorts,
+  type SequentialPattern,
+} from "./port-prediction.ts";
+export { PortSequence } from "./port-sequence.ts";

@@ -21,7 +21,8 @@ import {
   possibleMappings,
 } from "./classify.ts";
 import { type MappedSample, NAT_BEHAVIOURS, type NatBehaviour, type NatEvent, type NatReport } from "./nat-types.ts";
-import { portPattern } from "./port-pattern.ts";
+import { learnPorts, type PortSample } from "./port-learner.ts";
+import type { PortPrediction } from "./port-prediction.ts";
 import { Probe, type ProbePurpose, type ProbeState } from "./probe.ts";
 
 export interface LinkDiscoveryOptions {
@@ -53,6 +54,7 @@ export class LinkDiscovery {
   readonly #probes: Probe[] = []; // bounded: servers and a few
   readonly #samples: MappedSample[] = []; // bounded: one per mapping probe
   readonly #events: NatEvent[] = []; // bounded: one per probe and two reports
+  readonly #startedAt: Instant;
   #stage: Stage = "first";
   #nextServerAt: Instant | undefined;
   #reportBy: Instant | undefined;
@@ -62,6 +64,7 @@ export class LinkDiscovery {
 
   constructor(options: LinkDiscoveryOptions, now: Instant) {
     this.#options = options;
+    this.#startedAt = now;
     this.#reportBy = addMs(now, FIRST_REPORT_MS);
     this.#nextServerAt = now;
     this.#advance(now);
@@ -136,7 +139,6 @@ export class LinkDiscovery {
     if (isNone) type = "none";
     else if (udp === false) type = "UDP blocked";
     else if (samples.length === 0) type = "unknown";
-    const ports = [...new Set(samples.map(({ mapped }) => mapped.port))];
     return {
       linkId,
       family,
@@ -148,7 +150,7 @@ export class LinkDiscovery {
       type,
       hairpin: this.#hairpin(),
       samples,
-      ports: portPattern(localAddresses[0]?.port ?? 0, ports),
+      ports: this.#learnPorts(samples),
     };
   }
 
@@ -311,6 +313,16 @@ export class LinkDiscovery {
     const state = this.#stateOf("hairpin");
     if (state === "answered") return true;
     return state === "silent" ? false : null;
+  }
+
+  #learnPorts(samples: readonly MappedSample[]): PortPrediction {
+    const localPort = this.#options.localAddresses[0]?.port ?? 0;
+    const portSamples = samples.map(({ server, mapped }): PortSample => {
+      const probe = this.#probes.find((asked) => asked.purpose === "mapping" && udpAddressEquals(asked.server, server));
+      return { localPort, mapped, at: probe?.askedAt ?? this.#startedAt };
+    });
+    const hairpins = this.#probes.filter(({ purpose }) => purpose === "hairpin").length;
+    return learnPorts(portSamples, hairpins);
   }
 
   #samplesInOrder(): MappedSample[] {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../test/seeded-random.ts";
 import { encodeStun, parseStun, STUN_ATTRIBUTE } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
-import { NAT_BEHAVIOURS, NatDiscovery, natTypeOf, portPattern } from "./index.ts";
+import { NAT_BEHAVIOURS, NatDiscovery, natTypeOf } from "./index.ts";
 
 const START = 1_000 as Instant;
 const SERVERS = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map((address) => ({ address, port: 3478 }));
@@ -14,23 +14,6 @@ const LINKS = [1, 2].map((linkId) => ({
     { address: `2001:db8::${linkId}9`, port: 41641 },
   ],
 }));
-
-describe("port pattern", () => {
-  it.each([
-    [[], { kind: "unknown" }],
-    [[41641], { kind: "preserving" }],
-    [[41641, 2000, 7], { kind: "preserving" }],
-    [[2000, 2001], { kind: "unknown" }],
-    [[2000, 2001, 2002], { kind: "sequential", step: 1, last: 2002 }],
-    [[2000, 2004, 2002], { kind: "sequential", step: 2, last: 2002 }],
-    [[2004, 2002, 2000], { kind: "sequential", step: -2, last: 2000 }],
-    [[2000, 2001, 2100], { kind: "random", block: null }],
-    [[2000, 2300, 2100, 2150], { kind: "random", block: { lowest: 2000, highest: 2300, likelySizePorts: 512 } }],
-    [[2000, 62_300, 2100, 2150], { kind: "random", block: null }],
-  ])("of %j", (ports, expected) => {
-    expect(portPattern(41641, ports)).toEqual(expected);
-  });
-});
 
 describe("NAT type", () => {
   it("is unknown as long as several names fit", () => {

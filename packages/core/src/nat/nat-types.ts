@@ -1,4 +1,5 @@
 import type { LinkId, UdpAddress } from "../net/index.ts";
+import type { PortPrediction } from "./port-prediction.ts";
 
 /** RFC 4787 §4.1 for mapping, §5 for filtering. */
 export type NatBehaviour = "endpoint-independent" | "address-dependent" | "address-and-port-dependent";
@@ -38,24 +39,6 @@ export interface MappedSample {
   readonly rttMs: number | null;
 }
 
-/** How the NAT picks ports (RFC 4787 §4.2), as far as the samples show. */
-export type PortPattern =
-  /** Too few different ports to tell. */
-  | { readonly kind: "unknown" }
-  /** The local port outside as well. */
-  | { readonly kind: "preserving" }
-  /** Each new mapping `step` further than the one before; `last` is the newest seen. */
-  | { readonly kind: "sequential"; readonly step: number; readonly last: number }
-  /** No order; `block` if they lie so close together that it is no accident. */
-  | { readonly kind: "random"; readonly block: PortBlock | null };
-
-export interface PortBlock {
-  readonly lowest: number;
-  readonly highest: number;
-  /** Estimate of the block's size, a power of two. */
-  readonly likelySizePorts: number;
-}
-
 export interface NatReport {
   readonly linkId: LinkId;
   readonly family: 4 | 6;
@@ -71,7 +54,8 @@ export interface NatReport {
   readonly hairpin: boolean | null;
   /** In the order in which the servers were first asked. */
   readonly samples: readonly MappedSample[];
-  readonly ports: PortPattern;
+  /** How the NAT picks ports, and where the next ones are likely to be. */
+  readonly ports: PortPrediction;
 }
 
 export type NatEvent =

@@ -28,6 +28,8 @@ const LAST_WAIT_MS = 400;
 export class Probe {
   readonly to: PathAddress;
   readonly purpose: ProbePurpose;
+  /** When the first request went out. */
+  readonly askedAt: Instant;
   readonly #bytes: Uint8Array;
   readonly #transactionId: Uint8Array;
   #state: ProbeState = "waiting";
@@ -52,6 +54,7 @@ export class Probe {
       attributes: value === undefined ? [] : [{ type: STUN_ATTRIBUTE.changeRequest, value }],
       fingerprint: true,
     });
+    this.askedAt = now;
     this.#sentAt = now;
     this.#nextAt = now;
     this.handleTimeout(now);
