@@ -33,8 +33,9 @@ const NEAR_PORTS_IN_ORDER = 256;
 const ORDER_SAMPLES = 5;
 /** If there are hardly more ports than so many per sample between the first and the last, their order does not matter. */
 const DENSE_PORTS = 3;
-/** One of so many may be out of order: a request was lost, or the counter has come to its end. */
-const ORDER_EXCEPTIONS = 5;
+/** One of so many gaps may be a leap, of more ports than a block may have: the counter has come to its end. */
+const LEAP_EXCEPTIONS = 5;
+const LEAP_PORTS = 1_024;
 /**
  * Ports in one range are a block if chance makes such a range in fewer cases than this; in two and three ranges, whose
  * bounds may be chosen in many more ways.
@@ -110,8 +111,9 @@ function regularGaps(samples: readonly PortSample[], sign: 1 | -1): number[] | u
   const far = samples.length >= ORDER_SAMPLES ? NEAR_PORTS_IN_ORDER : NEAR_PORTS;
   if (gaps.length >= MIN_SAMPLES - 1 && gaps.every((ports) => ports > 0 && ports <= far)) return gaps;
   const near = gaps.filter((ports) => ports > 0 && ports <= NEAR_PORTS);
-  const exceptions = Math.floor(gaps.length / ORDER_EXCEPTIONS);
-  return near.length >= MIN_SAMPLES - 1 && gaps.length - near.length <= exceptions ? near : undefined;
+  const leaps = gaps.filter((ports) => Math.abs(ports) > LEAP_PORTS);
+  const isRegular = near.length + leaps.length === gaps.length && leaps.length * LEAP_EXCEPTIONS <= gaps.length;
+  return isRegular && near.length >= MIN_SAMPLES - 1 ? near : undefined;
 }
 
 /** By port where they lie so close together that only a counter makes them; else nothing. */
