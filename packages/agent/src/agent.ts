@@ -43,6 +43,8 @@ export interface AgentOptions {
   readonly aeads: readonly Aead[];
   /** Whether routers are asked to map the UDP ports of the links. */
   readonly mapPorts: boolean;
+  /** Proxy for all networks, or `none`; undefined leaves it to the memberships and the environment. */
+  readonly proxy: string | undefined;
   /** `HOST:PORT` at which Prometheus metrics are served over HTTP; nowhere if left out. */
   readonly metrics?: string;
   /** Runs a relay and offers it to the networks of this machine. */
@@ -142,6 +144,8 @@ export class Agent {
         aeads: this.#options.aeads,
         networks: this.#networks,
         ownInterfaces: () => this.#ownInterfaces(),
+        proxy: this.#options.proxy,
+        logger: this.#options.logger,
       });
       const former = this.#networks.get(membership.network.id);
       if (former !== undefined) await former.stop();
@@ -192,6 +196,7 @@ export class Agent {
       crypto: nodeCrypto,
       aeads: this.#options.aeads,
       mapPorts: this.#options.mapPorts,
+      proxy: this.#options.proxy,
       onPair: (pair) => this.#metrics?.countPair(pair),
       logger: this.#options.logger.child({ network: membership.network.name }),
       host: {

@@ -12,6 +12,8 @@ export interface StartAgentOptions {
   readonly cipher: Cipher;
   /** Whether routers are asked to map the UDP ports of the links (PCP, NAT-PMP, UPnP). */
   readonly portMapping: boolean;
+  /** `http://[user:password@]host:port`, or `none`; what the environment names if left out. */
+  readonly proxy?: string;
   /** `HOST:PORT` at which Prometheus metrics are served over HTTP, to anybody who asks; nowhere if left out. */
   readonly metrics?: string;
   /** Runs a relay and offers it to the networks of this machine. */
@@ -33,9 +35,9 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const level = process.env["ASTERISM_LOG_LEVEL"] ?? "info";
   const logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   const aeads: Aead[] = options.cipher === "auto" && hasAesInstructions() ? ["aes-256-gcm"] : [];
-  const { stateDir, socketPath, portMapping: mapPorts, metrics, relay } = options;
+  const { stateDir, socketPath, portMapping: mapPorts, metrics, relay, proxy } = options;
   const serveMetrics = metrics === undefined ? {} : { metrics };
-  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts, relay, ...serveMetrics });
+  const agent = await Agent.start({ stateDir, socketPath, logger, aeads, mapPorts, relay, proxy, ...serveMetrics });
   // A daemon that is killed later would not write it.
   flushCompileCache();
   logger.info({ state: stateDir, socket: socketPath, aeads }, "agent is ready");

@@ -13,6 +13,13 @@ export function socketOption(): Option {
     .default(DEFAULT_AGENT_SOCKET);
 }
 
+export function proxyOption(): Option {
+  return new Option(
+    "--proxy <url>",
+    "HTTP proxy to the server and to relays: http://[user:password@]host:port, or none (default: HTTPS_PROXY and NO_PROXY of the agent's environment)",
+  ).env("ASTERISM_PROXY");
+}
+
 export function jsonOption(): Option {
   return new Option("--json", "print JSON");
 }

@@ -29,6 +29,7 @@ import {
   type ServerInfo,
 } from "@asterism/core/control";
 import { AsterismError, unwrap } from "@asterism/core/errors";
+import type { Dialer } from "./dialer.ts";
 import { callJson, type JsonCall } from "./json-call.ts";
 import { connectPinned, unreachable } from "./pinned-connection.ts";
 
@@ -37,7 +38,14 @@ export type AdminAccess =
   /** The unix socket of a server on this machine. */
   | { readonly kind: "socket"; readonly path: string }
   /** A server anywhere, with a token; its certificate must have this SHA-256 fingerprint (32 bytes). */
-  | { readonly kind: "url"; readonly url: string; readonly token: string; readonly fingerprint: Uint8Array };
+  | {
+      readonly kind: "url";
+      readonly url: string;
+      readonly token: string;
+      readonly fingerprint: Uint8Array;
+      /** Goes through proxies; without one the connection is direct. */
+      readonly dialer?: Dialer;
+    };
 
 /** Typed client of the admin API. Every method throws `AsterismError`. Things are named by id or by name. */
 export class AdminClient {
@@ -145,7 +153,7 @@ export class AdminClient {
     if (access.kind === "socket") {
       return callJson({ kind: "unix", path: access.path }, full, (cause) => socketError(access.path, cause));
     }
-    const socket = await connectPinned(access);
+    const socket = await connectPinned(access, access.dialer === undefined ? {} : { dialer: access.dialer });
     const headers = { authorization: `Bearer ${access.token}` };
     return callJson({ kind: "socket", socket, host: new URL(access.url).host }, { ...full, headers }, (cause) =>
       unreachable(access.url, cause),

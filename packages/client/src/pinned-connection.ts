@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { isIP, type LookupFunction } from "node:net";
+import { isIP, type LookupFunction, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { formatFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
+import type { Dialer } from "./dialer.ts";
 
 /** Where a server is and which certificate it must show. */
 export interface PinnedServer {
@@ -17,6 +18,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** Resolves the server's name, where the host's resolver must not be asked. */
   readonly lookup?: LookupFunction;
+  /** Goes through proxies; without one the connection is direct. */
+  readonly dialer?: Dialer;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -27,12 +30,27 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * Errors: `fingerprint-mismatch`, `server-unreachable`.
  */
 export function connectPinned(server: PinnedServer, options: ConnectOptions = {}): Promise<TLSSocket> {
-  const url = new URL(server.url);
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const { dialer } = options;
+  const target = targetOf(server);
+  if (dialer === undefined) return openPinned(server, options);
+  return dialer.dial(target, (tunnel, signal) => openPinned(server, options, tunnel, signal));
+}
+
+function targetOf({ url }: PinnedServer): { host: string; port: number } {
+  const { hostname, port } = new URL(url);
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? 443 : Number(port) };
+}
+
+function openPinned(
+  server: PinnedServer,
+  options: ConnectOptions,
+  tunnel?: Socket,
+  signal?: AbortSignal,
+): Promise<TLSSocket> {
+  const { host, port } = targetOf(server);
   return new Promise((resolve, reject) => {
     const socket = connect({
-      host,
-      port: url.port === "" ? 443 : Number(url.port),
+      ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ALPNProtocols: ["http/1.1"],
       minVersion: "TLSv1.3",
@@ -52,10 +70,13 @@ export function connectPinned(server: PinnedServer, options: ConnectOptions = {}
       clearTimeout(timer);
       giveUp(unreachable(server.url, cause));
     };
+    const onAbort = (): void => onError(new Error("another way was faster"));
+    signal?.addEventListener("abort", onAbort, { once: true });
     socket.once("error", onError);
     socket.once("close", () => onError(new Error("the connection was closed during the TLS handshake")));
     socket.once("secureConnect", () => {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
       socket.removeAllListeners("close");
       const mismatch = fingerprintMismatch(socket, server);
       if (mismatch !== undefined) return giveUp(mismatch);

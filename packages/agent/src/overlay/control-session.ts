@@ -1,4 +1,10 @@
-import { type ControlSocket, openControlSocket, type PinnedServer } from "@asterism/client";
+import {
+  type ControlHandlers,
+  type ControlSocket,
+  type Dialer,
+  openControlSocket,
+  type PinnedServer,
+} from "@asterism/client";
 import { backOffDelayMs } from "@asterism/core/back-off";
 import { encodeBase64 } from "@asterism/core/bytes";
 import {
@@ -25,6 +31,7 @@ const RECONNECT = { firstMs: 500, capMs: 30_000 } as const;
 
 export interface ControlSessionOptions {
   readonly server: PinnedServer;
+  readonly dialer: Dialer;
   readonly nodeId: string;
   readonly sign: MachineSign;
   readonly logger: Logger;
@@ -110,7 +117,8 @@ export class ControlSession {
     this.#retry = undefined;
     let closed = false;
     try {
-      const socket = await openControlSocket(this.#options.server, {
+      const { server, dialer } = this.#options;
+      const handlers: ControlHandlers = {
         onMessage: (message) => {
           if (!this.#stopped) this.#handleMessage(message);
         },
@@ -118,7 +126,8 @@ export class ControlSession {
           closed = true;
           this.#handleClose(code, reason);
         },
-      });
+      };
+      const socket = await openControlSocket(server, handlers, { dialer });
       if (this.#stopped) {
         socket.close();
         return;

@@ -18,6 +18,7 @@ import type { Logger } from "pino";
 import { stretchPassphrase } from "../platform/passphrase.ts";
 import { checkRangeConflict } from "../platform/routes.linux.ts";
 import { keyText, type Membership } from "../state/membership.ts";
+import { networkDialer } from "./network-dialer.ts";
 import { createNodeKey } from "./node-keys.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
 
@@ -31,6 +32,9 @@ export interface EnrolmentContext {
   /** By network id. */
   readonly networks: ReadonlyMap<string, OverlayNetwork>;
   readonly ownInterfaces: () => Set<string>;
+  /** The proxy that this agent was told to use. */
+  readonly proxy: string | undefined;
+  readonly logger: Logger;
 }
 
 /**
@@ -40,7 +44,8 @@ export interface EnrolmentContext {
 export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Promise<Membership> {
   const key = unwrap(parseJoinKey(body.key));
   const name = deviceName(body.name);
-  const client = new ServerClient({ url: key.url, fingerprint: key.fingerprint });
+  const dialer = networkDialer(body.proxy ?? context.proxy, context.logger);
+  const client = new ServerClient({ url: key.url, fingerprint: key.fingerprint }, { dialer });
   const preview = await client.previewJoin(key.secret, context.machine.publicKey);
   const former = context.networks.get(preview.network.id);
   await checkRanges(preview, former, context);
@@ -78,6 +83,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     network: joined.network,
     self: joined.self,
     map: null,
+    ...(body.proxy === undefined ? {} : { proxy: body.proxy }),
     pins: former?.membership.pins ?? {},
     endpoints: {},
   };
@@ -101,14 +107,14 @@ async function joinUnderFreeName(client: ServerClient, request: JoinOptions): Pr
 
 /** Tells the server, if it can be reached; the machine forgets the network in any case. */
 export async function leaveNetwork(
-  { membership }: OverlayNetwork,
+  { membership, dialer }: OverlayNetwork,
   machine: MachineKeyPair,
   crypto: Crypto,
   logger: Logger,
 ): Promise<void> {
   const fingerprint = parseFingerprint(membership.serverFingerprint);
   if (fingerprint === undefined) return;
-  const client = new ServerClient({ url: membership.serverUrl, fingerprint }, { timeoutMs: 3_000 });
+  const client = new ServerClient({ url: membership.serverUrl, fingerprint }, { timeoutMs: 3_000, dialer });
   try {
     await client.leave(membership.nodeId, machine.publicKey, (message) =>
       crypto.ed25519Sign(machine.privateKey, message),

@@ -6,7 +6,7 @@ import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
 import { type FoundPeer, findPeer, findRefused } from "./find-peer.ts";
 import type { MeshShell } from "./mesh-shell.ts";
-import { examined } from "./netcheck.ts";
+import { examined, proxyCheck } from "./netcheck.ts";
 import { serverStatus } from "./network-status.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
 
@@ -118,12 +118,13 @@ function refusedFacts({
 function networkFacts(
   network: OverlayNetwork,
   shell: MeshShell,
-): Pick<PeerFacts, "network" | "server" | "gathering" | "linkTo"> {
+): Pick<PeerFacts, "network" | "server" | "proxy" | "gathering" | "linkTo"> {
   const routes = RouteTable.read();
   const { url, connected } = serverStatus(network);
   return {
     network: network.membership.network.name,
     server: { url, connected },
+    proxy: proxyCheck(network),
     gathering: shell.mesh.gathering(),
     linkTo: (address) => routes.interfaceFor(address) ?? null,
   };

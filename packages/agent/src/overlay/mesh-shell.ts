@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Dialer } from "@asterism/client";
 import type { Mesh, MeshEffect } from "@asterism/core/mesh";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
@@ -18,6 +19,8 @@ export interface MeshShellOptions {
   readonly mesh: Mesh;
   readonly device: EngineDevice;
   readonly logger: Logger;
+  /** For streams to relays. */
+  readonly dialer: Dialer;
   readonly sendCall: (nodeId: string, sealed: string) => void;
   /** An inner packet for the agent itself. */
   readonly onInner: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
@@ -52,6 +55,7 @@ export class MeshShell {
     this.#streams = new RelayStreams({
       device: options.device,
       logger: options.logger,
+      dialer: options.dialer,
       onOpened: (streamId, linkId) => this.run((mesh, time) => mesh.handleStreamOpened(streamId, linkId, time)),
       onClosed: (streamId) => this.run((mesh, time) => mesh.handleStreamClosed(streamId, time)),
     });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AsterismError } from "@asterism/core/errors";
 import { netcheckReport } from "@asterism/core/explain";
-import type { NetcheckAnswer, NetworkCheck } from "@asterism/core/local-api";
+import type { NetcheckAnswer, NetworkCheck, ProxyCheck } from "@asterism/core/local-api";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
 import type { MeshShell } from "./mesh-shell.ts";
@@ -37,11 +37,17 @@ async function checkNetwork(network: OverlayNetwork, shell: MeshShell, signal: A
   return netcheckReport({
     network: network.membership.network.name,
     server: { url, connected },
+    proxy: proxyCheck(network),
     gathering: shell.mesh.gathering(),
     linkTo: (address) => routes.interfaceFor(address) ?? null,
     at: wallNow(),
     now: monotonicNow(),
   });
+}
+
+/** The proxy that was asked last; undefined if there is none. */
+export function proxyCheck({ dialer: { lastUse } }: OverlayNetwork): ProxyCheck | undefined {
+  return lastUse === null ? undefined : { url: lastUse.proxy, problem: lastUse.problem };
 }
 
 /** Resolves when the NATs have been examined, or when that takes too long. */

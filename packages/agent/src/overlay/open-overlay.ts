@@ -1,3 +1,4 @@
+import type { Dialer } from "@asterism/client";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
 import type { PairReport } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
@@ -36,6 +37,7 @@ export interface OpenOverlayOptions {
   readonly membership: Membership;
   readonly crypto: Crypto;
   readonly logger: Logger;
+  readonly dialer: Dialer;
   readonly aeads: readonly Aead[];
   /** Interfaces of all this agent's networks. */
   readonly ownInterfaces: Set<string>;
@@ -83,6 +85,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       mesh: createMesh(nodePrivateKey, options),
       device,
       logger: options.logger,
+      dialer: options.dialer,
       sendCall: options.sendCall,
       onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
       onDeviceFailed: options.onDeviceFailed,

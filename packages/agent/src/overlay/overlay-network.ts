@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import type { Dialer } from "@asterism/client";
 import type {
   DeltaMessage,
   MapMessage,
@@ -24,6 +25,7 @@ import { unexpiredRelays } from "./cached-relays.ts";
 import { ControlSession } from "./control-session.ts";
 import { hostCandidates } from "./local-candidates.ts";
 import type { MeshShell } from "./mesh-shell.ts";
+import { networkDialer } from "./network-dialer.ts";
 import { announcesAeads, renewNodeKey } from "./node-keys.ts";
 import { nodePublicKey, openOverlay, type RunningOverlay } from "./open-overlay.ts";
 import type { Pinger } from "./pinger.ts";
@@ -43,6 +45,8 @@ export interface OverlayNetworkOptions {
   readonly aeads: readonly Aead[];
   /** Whether routers are asked to map the links' ports. */
   readonly mapPorts: boolean;
+  /** Proxy that this agent was told to use; undefined leaves it to the membership and the environment. */
+  readonly proxy: string | undefined;
   /** A pair that this node opened has come together. */
   readonly onPair: (pair: PairReport) => void;
   /** Facts about this agent's other networks. */
@@ -60,6 +64,8 @@ export interface OverlayHost {
 
 /** One network this agent is a member of: interface, tunnels, control stream and what is kept on disk. */
 export class OverlayNetwork {
+  /** The way to its server and to relays' streams. */
+  readonly dialer: Dialer;
   readonly #options: OverlayNetworkOptions;
   readonly #record: MembershipRecord;
   #running: RunningOverlay | undefined;
@@ -79,6 +85,7 @@ export class OverlayNetwork {
 
   constructor(options: OverlayNetworkOptions) {
     this.#options = options;
+    this.dialer = networkDialer(options.membership.proxy ?? options.proxy, options.logger);
     this.#record = new MembershipRecord({
       membership: options.membership,
       store: options.store,
@@ -199,6 +206,7 @@ export class OverlayNetwork {
       membership: this.membership,
       crypto,
       logger,
+      dialer: this.dialer,
       aeads,
       ownInterfaces: host.ownInterfaces(),
       overlayRanges: host.overlayRanges(),
@@ -282,6 +290,7 @@ export class OverlayNetwork {
     if (fingerprint === undefined) throw new AsterismError("state-damaged", "the server's fingerprint is malformed");
     const session = new ControlSession({
       server: { url: serverUrl, fingerprint },
+      dialer: this.dialer,
       nodeId,
       sign: (message) => this.#options.crypto.ed25519Sign(this.#options.machine.privateKey, message),
       logger: this.#options.logger,

@@ -1,3 +1,4 @@
+import type { Dialer } from "@asterism/client";
 import type { StreamEndpoint } from "@asterism/core/gathering";
 import { formatUdpAddress, type LinkId } from "@asterism/core/net";
 import type { EngineDevice } from "@asterism/engine";
@@ -6,6 +7,7 @@ import { RelayStream } from "../platform/relay-stream.ts";
 
 export interface RelayStreamsOptions {
   readonly device: EngineDevice;
+  readonly dialer: Dialer;
   readonly logger: Logger;
   readonly onOpened: (streamId: number, linkId: LinkId) => void;
   readonly onClosed: (streamId: number) => void;
@@ -29,9 +31,9 @@ export class RelayStreams {
   }
 
   open(streamId: number, endpoint: StreamEndpoint): void {
-    const { logger } = this.#options;
+    const { logger, dialer } = this.#options;
     const relay = `${formatUdpAddress(endpoint.address)}/${endpoint.transport}`;
-    const stream = new RelayStream(endpoint, {
+    const stream = new RelayStream(endpoint, dialer, {
       onOpen: () => this.#handleOpen(streamId, endpoint),
       onBytes: (bytes) => this.#handleBytes(streamId, bytes),
       onClosed: (why) => {

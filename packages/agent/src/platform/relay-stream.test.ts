@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { Dialer } from "@asterism/client";
 import type { StreamEndpoint } from "@asterism/core/gathering";
 import { afterEach, describe, expect, it } from "vitest";
 import { RELAY_CERTIFICATE } from "../../test/relay-certificate.ts";
@@ -43,7 +44,7 @@ function open(endpoint: StreamEndpoint): Outcome {
     if (resolve === undefined) events.push(event);
     else resolve(event);
   };
-  const stream = new RelayStream(endpoint, {
+  const stream = new RelayStream(endpoint, new Dialer(() => null), {
     onOpen: () => add("open"),
     onBytes: (bytes) => add(`bytes ${Buffer.from(bytes).toString()}`),
     onClosed: (why) => add(`closed: ${why}`),

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Dialer } from "@asterism/client";
 import type { StreamEndpoint } from "@asterism/core/gathering";
 
 /** RFC 7443: tells TURN apart from the web on the server's HTTPS port. */
@@ -25,74 +26,110 @@ export interface RelayStreamHandlers {
  * no other is accepted, and nothing is sent before.
  */
 export class RelayStream {
-  readonly #socket: Socket;
   readonly #handlers: RelayStreamHandlers;
-  readonly #limit: NodeJS.Timeout;
+  readonly #end = new AbortController();
+  #socket: Socket | undefined;
   #why = "closed by the relay";
   #isOver = false;
 
-  constructor(endpoint: StreamEndpoint, handlers: RelayStreamHandlers) {
+  constructor(endpoint: StreamEndpoint, dialer: Dialer, handlers: RelayStreamHandlers) {
     this.#handlers = handlers;
-    const { transport } = endpoint;
-    this.#socket = transport === "tls" ? openTls(endpoint) : openTcp(endpoint);
-    this.#limit = setTimeout(() => this.#fail("the relay does not answer"), OPEN_LIMIT_MS);
-    this.#socket.once(transport === "tls" ? "secureConnect" : "connect", () => this.#handleOpen(endpoint));
-    this.#socket.on("data", (bytes) => {
-      if (!this.#isOver) handlers.onBytes(bytes);
-    });
-    this.#socket.on("error", (error) => {
-      this.#why = error.message;
-    });
-    this.#socket.once("close", () => this.#finish());
+    void this.#open(endpoint, dialer);
   }
 
   /** False if so much waits already that the frames were dropped. */
   send(frames: Uint8Array): boolean {
-    if (this.#isOver || this.#socket.writableLength > MAX_UNSENT_BYTES) return false;
-    this.#socket.write(frames);
+    const socket = this.#socket;
+    if (this.#isOver || socket === undefined || socket.writableLength > MAX_UNSENT_BYTES) return false;
+    socket.write(frames);
     return true;
   }
 
   /** Nothing is reported any more. */
   close(): void {
     this.#isOver = true;
-    clearTimeout(this.#limit);
-    this.#socket.destroy();
+    this.#end.abort();
+    this.#socket?.destroy();
   }
 
-  #handleOpen({ transport, fingerprint }: StreamEndpoint): void {
-    if (this.#isOver) return;
-    if (transport === "tls" && fingerprint !== null && fingerprintOf(this.#socket) !== fingerprint) {
-      this.#fail("the relay shows another certificate than the network's settings name");
+  async #open(endpoint: StreamEndpoint, dialer: Dialer): Promise<void> {
+    const { serverName } = endpoint;
+    const { address: host, port } = endpoint.address;
+    const names = serverName === null ? [] : [serverName];
+    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(OPEN_LIMIT_MS)]);
+    try {
+      const open = (tunnel: Socket | undefined, end: AbortSignal) => openSocket(endpoint, tunnel, end);
+      this.#use(await dialer.dial({ host, port }, open, { names, signal }));
+    } catch (error) {
+      this.#why = signal.aborted ? "the relay does not answer" : String(error instanceof Error ? error.message : error);
+      this.#finish();
+    }
+  }
+
+  #use(socket: Socket): void {
+    if (this.#isOver) {
+      socket.destroy();
       return;
     }
-    clearTimeout(this.#limit);
-    this.#socket.setNoDelay(true);
-    this.#socket.setKeepAlive(true, KEEPALIVE_MS);
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEPALIVE_MS);
+    socket.on("data", (bytes) => {
+      if (!this.#isOver) this.#handlers.onBytes(bytes);
+    });
+    socket.on("error", (error) => {
+      this.#why = error.message;
+    });
+    socket.once("close", () => this.#finish());
     this.#handlers.onOpen();
   }
 
-  #fail(why: string): void {
-    this.#why = why;
-    this.#socket.destroy();
-  }
-
   #finish(): void {
-    clearTimeout(this.#limit);
     if (this.#isOver) return;
     this.#isOver = true;
     this.#handlers.onClosed(this.#why);
   }
 }
 
+/** Resolves when it is open, TLS included, and shows the certificate that it should. */
+function openSocket(endpoint: StreamEndpoint, tunnel: Socket | undefined, signal: AbortSignal): Promise<Socket> {
+  const { transport, fingerprint } = endpoint;
+  // The tunnel is a TCP connection already.
+  if (transport === "tcp" && tunnel !== undefined) return Promise.resolve(tunnel);
+  return new Promise((resolve, reject) => {
+    const socket = transport === "tls" ? openTls(endpoint, tunnel) : openTcp(endpoint);
+    const giveUp = (error: Error): void => {
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => giveUp(new Error("the relay does not answer"));
+    const onClose = (): void => giveUp(new Error("closed by the relay"));
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("error", giveUp);
+    socket.once("close", onClose);
+    socket.once(transport === "tls" ? "secureConnect" : "connect", () => {
+      signal.removeEventListener("abort", onAbort);
+      socket.removeListener("close", onClose);
+      if (transport === "tls" && fingerprint !== null && fingerprintOf(socket) !== fingerprint) {
+        giveUp(new Error("the relay shows another certificate than the network's settings name"));
+        return;
+      }
+      socket.removeListener("error", giveUp);
+      resolve(socket);
+    });
+  });
+}
+
 function openTcp({ address: { address: host, port } }: StreamEndpoint): Socket {
   return connect({ host, port });
 }
 
-function openTls({ address: { address: host, port }, serverName }: StreamEndpoint): TLSSocket {
+function openTls(
+  { address: { address: host, port }, serverName }: StreamEndpoint,
+  tunnel: Socket | undefined,
+): TLSSocket {
   return connectTls({
-    host,
-    port,
+    ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
     ALPNProtocols: [ALPN_TURN],
     minVersion: "TLSv1.2",
     // The certificate is compared with the fingerprint, if there is one, before anything is sent.

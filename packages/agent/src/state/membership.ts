@@ -14,6 +14,8 @@ const MembershipFile = Type.Object({
   /** False after `asterism down`. */
   enabled: Type.Boolean(),
   serverUrl: Type.String({ maxLength: 512 }),
+  /** Proxy through which it is reached, with its password, or `none`; left out: what the agent or the environment names. */
+  proxy: Type.Optional(Type.String({ maxLength: 1024 })),
   /** SHA-256 of the server's certificate, hex. */
   serverFingerprint: Type.String({ pattern: "^[0-9a-f]{64}$" }),
   nodeId: Type.String({ maxLength: 64 }),

@@ -1,5 +1,6 @@
 import { DEFAULT_AGENT_SOCKET } from "@asterism/client";
 import { Command, Option } from "commander";
+import { proxyOption } from "../agent-options.ts";
 import { printLine } from "../output.ts";
 
 interface AgentCommandOptions {
@@ -8,6 +9,7 @@ interface AgentCommandOptions {
   readonly cipher: "auto" | "chacha20-poly1305";
   readonly portMapping: boolean;
   readonly metrics?: string;
+  readonly proxy?: string;
   readonly offerRelay?: string;
   readonly relayExternalIp?: string;
 }
@@ -37,6 +39,7 @@ export function createAgentCommand(): Command {
         "ASTERISM_NO_PORT_MAPPING",
       ),
     )
+    .addOption(proxyOption())
     .addOption(
       new Option("--metrics <host:port>", "serve Prometheus metrics over HTTP there (default: nowhere)").env(
         "ASTERISM_AGENT_METRICS",
@@ -56,6 +59,7 @@ export function createAgentCommand(): Command {
         socketPath: options.socket,
         cipher: options.cipher,
         portMapping: options.portMapping,
+        ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
         ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
         relay:
           options.offerRelay === undefined

@@ -1,10 +1,11 @@
 import { Command } from "commander";
-import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { type AgentOptions, connectAgent, jsonOption, proxyOption, socketOption } from "../agent-options.ts";
 import { printJson, printLine } from "../output.ts";
 
 interface JoinOptions extends AgentOptions {
   readonly name?: string;
   readonly secret?: string;
+  readonly proxy?: string;
 }
 
 export function createJoinCommand(): Command {
@@ -13,6 +14,7 @@ export function createJoinCommand(): Command {
     .argument("<key>", "join key, as `asterism admin key create` prints it (ast1_…)")
     .option("--name <name>", "name of this device in the network (default: the host's name)")
     .option("--secret <passphrase>", "network passphrase; never leaves this machine (also ASTERISM_SECRET)")
+    .addOption(proxyOption())
     .addOption(socketOption())
     .addOption(jsonOption())
     .action(async (key: string, options: JoinOptions) => {
@@ -21,6 +23,7 @@ export function createJoinCommand(): Command {
         key,
         ...(options.name === undefined ? {} : { name: options.name }),
         ...(secret === undefined ? {} : { secret }),
+        ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
       });
       if (options.json === true) {
         printJson({ network });

@@ -1,4 +1,4 @@
-import type { LinkCheck, NetworkCheck, RelayCheck, StunServerCheck } from "@asterism/core/local-api";
+import type { LinkCheck, NetworkCheck, ProxyCheck, RelayCheck, StunServerCheck } from "@asterism/core/local-api";
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
 import { formatMs, formatTable, printJson, printLine } from "../output.ts";
@@ -27,6 +27,7 @@ function formatNetwork(check: NetworkCheck): string {
     ...check.links.flatMap(linkRows),
     ["port mapping", formatPortMapping(check)],
     ["server", `${check.server.url} (${check.server.connected ? "connected" : "not connected"})`],
+    ...(check.proxy === null ? [] : [["proxy", formatProxy(check.proxy)]]),
     ...labelled("STUN servers", formatTable(check.stunServers.map(stunServerCells))),
     ...labelled("relays", formatTable(check.relays.map(relayCells))),
   ];
@@ -64,6 +65,10 @@ function formatPortMapping({ portMappings, portMapping }: NetworkCheck): string 
   if (portMappings.length === 0) return problem === null ? "none" : `none: ${problem.text}`;
   const protocol = portMapping?.protocol ?? null;
   return portMappings.join(", ") + (protocol === null ? "" : ` by ${PROTOCOLS[protocol]}`);
+}
+
+export function formatProxy({ url, problem }: ProxyCheck): string {
+  return problem === null ? `${url} (in use)` : `${url} ${problem}; the direct way is tried instead`;
 }
 
 const PROTOCOLS = { pcp: "PCP", "nat-pmp": "NAT-PMP", upnp: "UPnP" };

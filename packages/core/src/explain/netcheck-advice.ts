@@ -1,4 +1,5 @@
 import type { Advice, LinkCheck, NetworkCheck } from "../local-api/index.ts";
+import { proxyFailure, wayByStream } from "./proxy-words.ts";
 
 type Facts = Omit<NetworkCheck, "advice">;
 
@@ -7,9 +8,11 @@ export function netcheckAdvice(facts: Facts): Advice {
   return lackOfServers(facts) ?? lackOfUdp(facts) ?? natAdvice(facts);
 }
 
-function lackOfServers({ stunServers, links, server }: Facts): Advice | undefined {
+function lackOfServers({ stunServers, links, server, proxy }: Facts): Advice | undefined {
   if (stunServers.length > 0 && links.length > 0) return undefined;
   if (!server.connected && links.length === 0) {
+    const failure = proxyFailure(proxy, server.url);
+    if (failure !== undefined) return failure;
     return {
       case: "server-unreachable",
       text: `${server.url} is not reachable, so this machine has not been told whom to ask: check its connection to the internet.`,
@@ -21,9 +24,11 @@ function lackOfServers({ stunServers, links, server }: Facts): Advice | undefine
   };
 }
 
-function lackOfUdp({ udp, server, relays }: Facts): Advice | undefined {
+function lackOfUdp({ udp, server, relays, proxy }: Facts): Advice | undefined {
   if (udp !== false) return undefined;
   if (!server.connected) {
+    const failure = proxyFailure(proxy, server.url);
+    if (failure !== undefined) return failure;
     return {
       case: "offline",
       text: `Neither ${server.url} nor any STUN server answers: this machine seems to have no connection to the internet.`,
@@ -34,7 +39,7 @@ function lackOfUdp({ udp, server, relays }: Facts): Advice | undefined {
     case: "udp-blocked",
     text:
       "The server answers but no UDP comes back: a firewall in front of this machine blocks it, and without UDP no path is " +
-      `direct. Let UDP out (any port, answers back in), at least to ${names === "" ? "the STUN servers" : names}.`,
+      `direct. Let UDP out (any port, answers back in), at least to ${names === "" ? "the STUN servers" : names}. Until then peers are reached through ${wayByStream(relays, proxy)}.`,
   };
 }
 

@@ -29,6 +29,7 @@ describe("the report", () => {
       network: "default",
       checkedAt: "2026-01-01T00:00:00.000Z",
       server: { url: "https://198.51.100.9", connected: true },
+      proxy: null,
       udp: true,
       ipv4: true,
       ipv6: null,

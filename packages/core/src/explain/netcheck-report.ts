@@ -1,5 +1,5 @@
 import type { GatheringSnapshot, RelaySnapshot } from "../gathering/index.ts";
-import type { LinkCheck, NetworkCheck, RelayCheck, StunServerCheck } from "../local-api/index.ts";
+import type { LinkCheck, NetworkCheck, ProxyCheck, RelayCheck, StunServerCheck } from "../local-api/index.ts";
 import type { NatReport } from "../nat/index.ts";
 import { formatUdpAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import type { Instant, WallTime } from "../time.ts";
@@ -9,6 +9,8 @@ import { portMappingCheck } from "./port-mapping-check.ts";
 export interface NetcheckFacts {
   readonly network: string;
   readonly server: { readonly url: string; readonly connected: boolean };
+  /** Left out if no proxy is named. */
+  readonly proxy?: ProxyCheck | undefined;
   /** After a round of discovery. */
   readonly gathering: GatheringSnapshot;
   /** Interface that leads to an address, null without a route. */
@@ -25,6 +27,7 @@ export function netcheckReport(facts: NetcheckFacts): NetworkCheck {
     network,
     checkedAt: new Date(at).toISOString(),
     server,
+    proxy: facts.proxy ?? null,
     udp: anyOf(gathering.nats.map(({ udp }) => udp)),
     ipv4: anyOf(gathering.nats.filter(({ family }) => family === 4).map(({ udp }) => udp)),
     ipv6: anyOf(gathering.nats.filter(({ family }) => family === 6).map(({ udp }) => udp)),

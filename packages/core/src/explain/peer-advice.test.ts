@@ -46,6 +46,7 @@ function facts(more: Partial<Facts> = {}): Facts {
     network: "default",
     checkedAt: "2026-01-01T00:00:00.000Z",
     server: { url: "https://server.example", connected: true },
+    proxy: null,
     peer: {
       name: "b",
       fqdn: "b.admin.default.internal",

@@ -1,6 +1,7 @@
 import type { Advice, PathWords, PeerExplanation, RelayCheck } from "../local-api/index.ts";
 import { classifyAddress } from "../paths/index.ts";
 import { directObstacle, type Obstacle } from "./direct-obstacle.ts";
+import { proxyFailure, throughProxy } from "./proxy-words.ts";
 
 type Facts = Omit<PeerExplanation, "advice">;
 
@@ -83,16 +84,25 @@ function byWhat({ remote }: PathWords): string {
 
 function relayed(path: PathWords, facts: Facts): Advice {
   const obstacle = directObstacle(facts);
-  const way = `Relayed by ${path.relay ?? "a relay"}`;
+  const way = `Relayed by ${path.relay ?? "a relay"}${byStream(path, facts)}`;
   if (obstacle.case === "looking") {
     return { case: "looking", text: `${way} while a direct path is looked for: ask again in a few seconds.` };
   }
   return { case: `relayed-${obstacle.case}`, text: `${way} because ${obstacle.why}${helpOf(obstacle)}.` };
 }
 
+/** Where our end reaches the relay by a stream. */
+function byStream(path: PathWords, { relays, proxy }: Facts): string {
+  const transport = relays.find(({ name }) => name === path.relay)?.transport ?? null;
+  if (transport === null || transport === "udp") return "";
+  return ` over ${transport.toUpperCase()}${throughProxy(proxy)}${throughProxy(proxy) === "" ? "" : ","}`;
+}
+
 function unreachable(facts: Facts): Advice {
-  const { peer, server, candidates } = facts;
+  const { peer, server, candidates, proxy } = facts;
   if (!server.connected) {
+    const failure = proxyFailure(proxy, server.url);
+    if (failure !== undefined) return failure;
     return {
       case: "server-unreachable",
       text: `${server.url} is not reachable, so ${peer.name} can't be called, and no address known from before answers: restore this machine's connection to the server.`,

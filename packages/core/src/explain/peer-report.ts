@@ -1,5 +1,5 @@
 import type { GatheringSnapshot } from "../gathering/index.ts";
-import type { NatSide, PathWords, PeerExplanation, TriedPath } from "../local-api/index.ts";
+import type { NatSide, PathWords, PeerExplanation, ProxyCheck, TriedPath } from "../local-api/index.ts";
 import { type NatFacts, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type UdpAddress } from "../net/index.ts";
 import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot } from "../paths/index.ts";
@@ -11,6 +11,8 @@ import { relayName } from "./relay-name.ts";
 export interface PeerFacts {
   readonly network: string;
   readonly server: PeerExplanation["server"];
+  /** Left out if no proxy is named. */
+  readonly proxy?: ProxyCheck | undefined;
   readonly peer: PeerExplanation["peer"];
   /** What the peer tells of its NATs, null if it has not. */
   readonly peerNats: readonly NatFacts[] | null;
@@ -40,6 +42,7 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     network: facts.network,
     checkedAt: new Date(time.wall).toISOString(),
     server: facts.server,
+    proxy: facts.proxy ?? null,
     peer: facts.peer,
     path: currentPath(facts),
     pathSince: pathSince(facts),

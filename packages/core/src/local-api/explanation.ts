@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { nullable } from "../control/scalars.ts";
-import { Advice, Behaviour, Endpoint, RelayCheck } from "./netcheck.ts";
+import { Advice, Behaviour, Endpoint, ProxyCheck, RelayCheck } from "./netcheck.ts";
 
 /** What `asterism explain PEER --json` prints and the agent's local API answers; docs/local-api.md describes the fields. */
 
@@ -68,6 +68,8 @@ export const PeerExplanation = Type.Object({
   network: Type.String(),
   checkedAt: Time,
   server: Type.Object({ url: Type.String(), connected: Type.Boolean() }),
+  /** Null if none is named, neither by a setting nor by the environment. */
+  proxy: nullable(ProxyCheck),
   peer: Type.Object({
     name: Type.String(),
     fqdn: Type.String(),

@@ -13,6 +13,7 @@ export {
   NetcheckAnswer,
   NetworkCheck,
   PortMappingCheck,
+  ProxyCheck,
   RelayCheck,
   StunServerCheck,
 } from "./netcheck.ts";

@@ -79,6 +79,15 @@ export const PortMappingCheck = Type.Object({
 });
 export type PortMappingCheck = Static<typeof PortMappingCheck>;
 
+/** The HTTP proxy between this machine and the server, or a relay's stream. */
+export const ProxyCheck = Type.Object({
+  /** `http://host:port`, without user and password. */
+  url: Type.String(),
+  /** Why it could not be used the last time, in words that follow "the proxy"; null if it could. */
+  problem: nullable(Type.String()),
+});
+export type ProxyCheck = Static<typeof ProxyCheck>;
+
 /** Which case of the table in docs/local-api.md it is, and what to do about it. */
 export const Advice = Type.Object({ case: Type.String(), text: Type.String() });
 export type Advice = Static<typeof Advice>;
@@ -87,6 +96,8 @@ export const NetworkCheck = Type.Object({
   network: Type.String(),
   checkedAt: Type.String(),
   server: Type.Object({ url: Type.String(), connected: Type.Boolean() }),
+  /** Null if none is named, neither by a setting nor by the environment. */
+  proxy: nullable(ProxyCheck),
   /** Whether UDP passes at all; null if there was nobody to ask. */
   udp: nullable(Type.Boolean()),
   /** Whether a server answers over it; null if there is none to ask over it, or this machine has no address of it. */

@@ -8,6 +8,8 @@ export const JoinBody = Type.Object(
     name: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
     /** Network passphrase; stays on this machine. */
     secret: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+    /** Proxy through which this network's server is reached from now on: `http://[user:password@]host:port`, or `none`. */
+    proxy: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
   },
   { additionalProperties: false },
 );

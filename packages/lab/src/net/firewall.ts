@@ -7,7 +7,9 @@ export type FirewallKind =
   /** As `stateful`, and no UDP but DNS. */
   | "block-udp"
   /** As `stateful`, and only TCP to port 443. */
-  | "https-only";
+  | "https-only"
+  /** As `stateful`, and nothing starts inside: what leads out is a proxy on the router. */
+  | "closed";
 
 export function firewallRuleset(kind: FirewallKind, uplink: string): string {
   if (kind === "open") return "";
@@ -15,6 +17,7 @@ export function firewallRuleset(kind: FirewallKind, uplink: string): string {
     stateful: "",
     "block-udp": `oifname "${uplink}" meta l4proto udp udp dport != 53 drop`,
     "https-only": `oifname "${uplink}" tcp dport 443 accept\n    oifname "${uplink}" drop`,
+    closed: `oifname "${uplink}" drop`,
   }[kind];
   return `
 table inet lab_firewall {

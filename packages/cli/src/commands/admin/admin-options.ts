@@ -56,7 +56,7 @@ function addAdminOptions(command: Command): Command {
 
 /** Runs `action` with a client of the server that the options name. */
 export async function withAdmin<T>(options: AdminOptions, action: (client: AdminClient) => Promise<T>): Promise<T> {
-  const { AdminClient } = await import("@asterism/client");
+  const { AdminClient, chooseProxies, Dialer } = await import("@asterism/client");
   if (options.url === undefined) {
     return await action(new AdminClient({ kind: "socket", path: join(options.data, "admin.sock") }));
   }
@@ -67,7 +67,11 @@ export async function withAdmin<T>(options: AdminOptions, action: (client: Admin
       "--url needs --token (asterism admin token create) and --fingerprint (64 hex digits, see: asterism admin info), both made on the server itself.",
     );
   }
-  return await action(new AdminClient({ kind: "url", url: trimUrl(options.url), token: options.token, fingerprint }));
+  const dialer = new Dialer(
+    chooseProxies(process.env["ASTERISM_PROXY"], (problem) => process.stderr.write(`${problem}\n`)),
+  );
+  const url = trimUrl(options.url);
+  return await action(new AdminClient({ kind: "url", url, token: options.token, fingerprint, dialer }));
 }
 
 function trimUrl(text: string): string {
