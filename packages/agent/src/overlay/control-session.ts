@@ -39,6 +39,8 @@ export interface ControlSessionOptions {
   readonly resumePoint: () => { epoch: string; version: number } | null;
   /** `serverTimeOffsetMs`: how far the server's clock is ahead of this host's. */
   readonly onAuthenticated: (message: AuthenticatedMessage, serverTimeOffsetMs: number) => void;
+  /** There is no connection any more; it will be sought again. */
+  readonly onLost: () => void;
   /** Messages after authentication; `ping`, `pong` and `hello` are dealt with here. */
   readonly onMessage: (message: ServerMessage) => void;
   /** The server says that this device is no member any more; the session is over. */
@@ -226,5 +228,6 @@ export class ControlSession {
     if (connected === this.#authenticated) return;
     this.#authenticated = connected;
     this.#since = new Date();
+    if (!connected && !this.#stopped) this.#options.onLost();
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Dialer } from "@asterism/client";
+import { looksLikeAgentMessage } from "@asterism/core/inner";
 import type { Mesh, MeshEffect } from "@asterism/core/mesh";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
@@ -22,8 +23,8 @@ export interface MeshShellOptions {
   /** For streams to relays. */
   readonly dialer: Dialer;
   readonly sendCall: (nodeId: string, sealed: string) => void;
-  /** An inner packet for the agent itself. */
-  readonly onInner: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
+  /** An answer to an echo request of the agent's own. */
+  readonly onEchoReply: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
   readonly onDeviceFailed: (message: string) => void;
   /** A peer's path table has changed. */
   readonly onPathsChanged: () => void;
@@ -138,7 +139,10 @@ export class MeshShell {
         this.#withNode(event.peerId, (nodeId) => mesh.handleRoamed(nodeId, event.from, time));
         return;
       case "inner":
-        this.#withNode(event.peerId, (nodeId) => this.#options.onInner(nodeId, event));
+        this.#withNode(event.peerId, (nodeId) => {
+          if (looksLikeAgentMessage(event.bytes)) mesh.handleInner(nodeId, event.bytes, time);
+          else this.#options.onEchoReply(nodeId, event);
+        });
         return;
       case "frames":
         this.#streams.sendFrames(event.linkId, event.bytes);
@@ -231,6 +235,9 @@ export class MeshShell {
       case "remove-session":
         device.removeSession(peerId, effect.localIndex);
         this.#sessionsOf(effect.nodeId).delete(effect.localIndex);
+        return;
+      case "send-inner":
+        device.sendInner(peerId, effect.packet);
         return;
       case "send-keepalive":
         device.sendKeepalive(peerId);

@@ -87,7 +87,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       logger: options.logger,
       dialer: options.dialer,
       sendCall: options.sendCall,
-      onInner: (nodeId, event) => pinger.handleInner(nodeId, event),
+      onEchoReply: (nodeId, event) => pinger.handleInner(nodeId, event),
       onDeviceFailed: options.onDeviceFailed,
       onPathsChanged: () => {
         pairs.observe();

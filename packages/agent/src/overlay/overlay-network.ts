@@ -183,6 +183,7 @@ export class OverlayNetwork {
     try {
       const running = await this.#open();
       this.#running = running;
+      running.shell.run((mesh, time) => mesh.handleSignallingLost(time));
       this.#loadCachedMap(running);
       this.#offerCandidates(running);
       this.#toReconnect = new Set(this.#record.loadConnected());
@@ -299,6 +300,7 @@ export class OverlayNetwork {
         return map === null ? null : { epoch: map.epoch, version: map.version };
       },
       onAuthenticated: ({ observedAddress }, offsetMs) => this.#handleAuthenticated(observedAddress, offsetMs),
+      onLost: () => this.#running?.shell.run((mesh, time) => mesh.handleSignallingLost(time)),
       onMessage: (message) => this.#handleServerMessage(message),
       onRemoved: () => this.#handleRemoved(),
     });
@@ -356,6 +358,7 @@ export class OverlayNetwork {
         return;
       case "call-failed":
         this.#options.logger.debug({ nodeId: message.to, reason: message.reason }, "call failed");
+        if (message.reason === "offline") shell.run((mesh, time) => mesh.handleCallFailed(message.to, time));
         return;
       case "done":
         if (message.requestId === PUBLISH_REQUEST_ID) this.#record.setRecordPublished();

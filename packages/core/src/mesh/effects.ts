@@ -53,7 +53,9 @@ export type MeshEffect =
   | { readonly kind: "open-stream"; readonly streamId: number; readonly endpoint: StreamEndpoint }
   /** Close what is left of it, the engine's link too. */
   | { readonly kind: "close-stream"; readonly streamId: number }
-  /** To be forwarded by the server (or another go-between) to the member; base64. */
+  /** An agent's own message (`core/inner`) to a member, sealed into the tunnel as if the host had sent it. */
+  | { readonly kind: "send-inner"; readonly nodeId: string; readonly packet: Uint8Array }
+  /** To be passed on by the server to the member; base64. */
   | { readonly kind: "send-call"; readonly nodeId: string; readonly sealed: string }
   /** Something a person may want to know; a log line. */
   | {

@@ -11,6 +11,8 @@ export interface MeshTunnelsOptions {
   readonly emit: (effect: MeshEffect) => void;
   /** A peer's path machine has had an input: carry out what it wants. */
   readonly drainPeer: (peer: MeshPeer, time: ClockReading) => void;
+  /** There is a session with the peer. */
+  readonly onSession: (nodeId: string, time: ClockReading) => void;
 }
 
 const PASSPHRASE_PROBLEM: PeerProblem = {
@@ -86,6 +88,7 @@ export class MeshTunnels {
         peer.problem = null;
         peer.dropHeld();
         this.#options.emit({ kind: "install-session", nodeId, session });
+        this.#options.onSession(nodeId, time);
         return;
       }
       case "session-ended":

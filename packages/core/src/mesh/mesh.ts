@@ -17,19 +17,14 @@ import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index
 import type { Crypto } from "../identity/index.ts";
 import { summariseNats } from "../nat/index.ts";
 import type { LinkId, PathAddress } from "../net/index.ts";
-import {
-  type CallBody,
-  checkIdOf,
-  type LocalCandidate,
-  type PeerPathsEvent,
-  type RemoteCandidate,
-} from "../paths/index.ts";
+import { checkIdOf, type LocalCandidate, type PeerPathsEvent, type RemoteCandidate } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
-import { type ClockReading, earliest, type Instant, type WallTime } from "../time.ts";
+import { type ClockReading, earliest, type Instant } from "../time.ts";
 import { type TrafficFacts, WireGuard } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
+import { MeshCalls } from "./mesh-calls.ts";
 import { MeshGathering } from "./mesh-gathering.ts";
 import type { MeshPeer } from "./mesh-peer.ts";
 import { MeshPeers } from "./mesh-peers.ts";
@@ -60,10 +55,10 @@ export class Mesh {
   readonly #tunnels: MeshTunnels;
   readonly #gatherer: Gatherer;
   readonly #gathering: MeshGathering;
+  readonly #calls: MeshCalls;
   readonly #deadlines = new Map<MeshPeer, Instant>(); // bounded: members of the map
   readonly #effects: MeshEffect[] = []; // bounded: drained after every input
   readonly #drops: Record<string, number> = {}; // bounded: the reasons of the machines
-  #serverTimeOffsetMs = 0;
 
   constructor(options: MeshOptions) {
     this.#roster = new Roster(options.networkId, options.crypto, options.pins);
@@ -76,14 +71,19 @@ export class Mesh {
     const emit = (effect: MeshEffect): void => void this.#effects.push(effect);
     this.#peers = new MeshPeers({ ...options, overlayRanges, wireguard: this.#wireguard, emit });
     const drainPeer = (peer: MeshPeer, time: ClockReading): void => this.#drain(peer, time);
-    this.#tunnels = new MeshTunnels({ wireguard: this.#wireguard, peers: this.#peers, emit, drainPeer });
+    const countDrop = (reason: string): void => this.#countDrop(reason);
+    const shared = { peers: this.#peers, emit, drainPeer, countDrop };
+    const onSession = (nodeId: string, time: ClockReading): void => this.#calls.handleSession(nodeId, time);
+    this.#tunnels = new MeshTunnels({ ...shared, wireguard: this.#wireguard, onSession });
     this.#gatherer = new Gatherer({ random: options.random, overlayRanges });
-    this.#gathering = new MeshGathering({
-      gatherer: this.#gatherer,
-      peers: this.#peers,
-      emit,
-      drainPeer,
-      countDrop: (reason) => this.#countDrop(reason),
+    this.#gathering = new MeshGathering({ ...shared, gatherer: this.#gatherer });
+    this.#calls = new MeshCalls({
+      ...shared,
+      random: options.random,
+      wantTunnel: (peer, time) => this.handleSessionNeeded(peer.peer.nodeId, time),
+      reportPassphrase: (peer) => this.#tunnels.reportPassphrase(peer),
+      hasSession: (peer, now) => this.peerState(peer, now).sessionAgeMs !== undefined,
+      nats: () => summariseNats(this.#gatherer.snapshot().nats),
     });
   }
 
@@ -123,20 +123,14 @@ export class Mesh {
     this.#gathering.drain(time);
   }
 
-  /** A call that the server forwarded; `sealed` is base64. */
+  /** A call that the server passed on; `sealed` is base64. */
   handleCall(nodeId: string, sealed: string, time: ClockReading): void {
-    const peer = this.#peers.get(nodeId);
-    if (peer === undefined) {
-      this.#countDrop("call-of-unknown-peer");
-      return;
-    }
-    const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
-    if (outcome.kind === "dropped") this.#countDrop(outcome.reason);
-    if (outcome.kind === "passphrase-differs") {
-      this.#tunnels.reportPassphrase(peer);
-      if (outcome.reply !== null) this.#sendCall(peer, outcome.reply, time);
-    }
-    this.#drain(peer, time);
+    this.#calls.handleCall(nodeId, sealed, null, time);
+  }
+
+  /** The server could not deliver the last call to this member. */
+  handleCallFailed(nodeId: string, time: ClockReading): void {
+    this.#calls.handleCallFailed(nodeId, time);
   }
 
   /**
@@ -144,15 +138,17 @@ export class Mesh {
    * call each other; handshakes carry ours, which must never go back.
    */
   handleServerTime(offsetMs: number): void {
-    this.#serverTimeOffsetMs = offsetMs;
+    this.#calls.handleServerTime(offsetMs);
   }
 
-  /** The control stream is up again: calls that could not be sent go out. */
+  /** The control stream is up: calls that could not be sent go out. */
   handleSignallingReady(time: ClockReading): void {
-    for (const peer of this.#peers.all()) {
-      peer.paths?.handleSignallingReady(time.now);
-      this.#drain(peer, time);
-    }
+    this.#calls.handleSignallingReady(time);
+  }
+
+  /** There is no control stream: calls go through members until there is. */
+  handleSignallingLost(time: ClockReading): void {
+    this.#calls.handleSignallingLost(time.now);
   }
 
   // The engine
@@ -195,6 +191,11 @@ export class Mesh {
     if (peer === undefined) return;
     this.#wireguard.handleSessionConfirmed(peer.handle, localIndex, time);
     this.#tunnels.drain(time);
+  }
+
+  /** An inner packet of a member for the agent itself. */
+  handleInner(nodeId: string, packet: Uint8Array, time: ClockReading): void {
+    this.#calls.handleInner(nodeId, packet, time);
   }
 
   /** An authenticated data packet came from an address that is not in the peer's path table. */
@@ -319,6 +320,7 @@ export class Mesh {
     const peer = this.#peers.remove(nodeId);
     if (peer === undefined) return;
     this.#deadlines.delete(peer);
+    this.#calls.forget(nodeId);
     this.#gathering.forget(peer, time.now);
     this.#gathering.drain(time);
   }
@@ -344,7 +346,7 @@ export class Mesh {
     const { nodeId } = peer.peer;
     switch (event.kind) {
       case "call":
-        this.#sendCall(peer, event.body, time);
+        this.#calls.send(peer, event.body, time);
         return;
       case "channel-wanted":
       case "channel-unwanted":
@@ -358,16 +360,6 @@ export class Mesh {
         this.#effects.push({ kind: "notice", level: "info", nodeId, text: event.why });
         return;
     }
-  }
-
-  #sendCall(peer: MeshPeer, body: CallBody, time: ClockReading): void {
-    const nats = summariseNats(this.#gatherer.snapshot().nats);
-    const sealed = peer.sealCall({ ...body, nats }, this.#callTime(time));
-    if (sealed !== undefined) this.#effects.push({ kind: "send-call", nodeId: peer.peer.nodeId, sealed });
-  }
-
-  #callTime({ wall }: ClockReading): WallTime {
-    return (wall + this.#serverTimeOffsetMs) as WallTime;
   }
 
   #countDrop(reason: string): void {

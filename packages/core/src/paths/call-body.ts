@@ -57,6 +57,12 @@ export function encodeCallContent({ body, sentAt, passphraseProof }: CallContent
   return encodeUtf8(JSON.stringify({ type: body.type, callId: body.callId, sentAt, candidates, ...nats, ...proof }));
 }
 
+/** Largest size of a call's content before it is sealed. */
+export function encodedCallBytes(body: CallBody): number {
+  const sentAt = Number.MAX_SAFE_INTEGER as WallTime;
+  return encodeCallContent({ body, sentAt, passphraseProof: "p".repeat(MAX_PROOF_CHARACTERS) }).length;
+}
+
 /** Undefined if malformed. */
 export function parseCallContent(bytes: Uint8Array): CallContent | undefined {
   const fields = parseJsonObject(bytes);

@@ -27,6 +27,11 @@ const NONCE_BYTES = 12;
 const HEADER_BYTES = 1 + NONCE_BYTES;
 const TAG_BYTES = 16;
 
+/** What sealing makes of so many bytes. */
+export function sealedCallBytes(contentBytes: number): number {
+  return HEADER_BYTES + contentBytes + TAG_BYTES;
+}
+
 /** The two functions of the crypto port that calls need. */
 export type CallCrypto = Pick<Crypto, "chacha20Poly1305Seal" | "chacha20Poly1305Open">;
 

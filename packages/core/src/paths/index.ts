@@ -6,8 +6,9 @@ export {
   MAX_CALL_BYTES,
   MAX_CALL_SKEW_MS,
   type OpenedCall,
+  sealedCallBytes,
 } from "./call.ts";
-export type { CallBody, CallType } from "./call-body.ts";
+export { type CallBody, type CallType, encodedCallBytes } from "./call-body.ts";
 export {
   type CandidateKind,
   candidatePriority,
@@ -37,3 +38,4 @@ export type {
 } from "./path-types.ts";
 export { PeerPaths, type PeerPathsOptions } from "./peer-paths.ts";
 export type { ChannelPlace } from "./relay-channels.ts";
+export { TokenBucket } from "./token-bucket.ts";

@@ -241,6 +241,11 @@ export class PeerPaths {
     return this.#table.paths;
   }
 
+  /** Something is known of where the peer may be. */
+  get hasRemoteCandidates(): boolean {
+    return this.#remote.length > 0;
+  }
+
   /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
   wantsRelay(now: Instant): boolean {
     return this.#demand.isWanted(now) && !this.#active.isSettled(now);

@@ -11,6 +11,7 @@ import {
   type MachineKeyPair,
   type NodeKeyPair,
 } from "@asterism/core/identity";
+import { type AgentMessage, parseAgentMessage } from "@asterism/core/inner";
 import { type Aead, Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
 import type { LinkId, PathAddress } from "@asterism/core/net";
 import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
@@ -62,6 +63,10 @@ export class MeshNode implements VirtualMachine {
   /** Payloads that came through the tunnels, with when and from whom. */
   readonly delivered: { readonly atMs: number; readonly from: string; readonly payload: string }[] = [];
   readonly notices: string[] = [];
+  /** Messages of other agents that came through the tunnels. */
+  innerMessages = 0;
+  /** For a member that does not do as it should: false keeps the message from its mesh. */
+  onAgentMessage: ((from: string, message: AgentMessage) => boolean) | undefined;
   readonly #options: MeshNodeOptions;
   readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
   readonly #uplinks: { readonly linkId: LinkId; readonly on: VirtualInterface }[] = [];
@@ -161,6 +166,14 @@ export class MeshNode implements VirtualMachine {
     });
   }
 
+  /** A message of the agent itself, which its mesh knows nothing of. */
+  sendInner(to: string, packet: Uint8Array): void {
+    this.host.act((now) => {
+      this.#apply({ kind: "send-inner", nodeId: to, packet }, now);
+      this.#applyEffects(now);
+    });
+  }
+
   /** The process ends without a word; what comes later finds nobody. */
   stop(): void {
     this.#isStopped = true;
@@ -229,11 +242,21 @@ export class MeshNode implements VirtualMachine {
       case "roamed":
         this.mesh.handleRoamed(event.nodeId, event.from, time);
         return;
+      case "inner":
+        this.innerMessages += 1;
+        if (this.#withholds(event.nodeId, event.packet)) return;
+        this.mesh.handleInner(event.nodeId, event.packet, time);
+        return;
       case "delivered":
         if (this.#options.onDelivered !== undefined) this.#options.onDelivered(event.nodeId, event.payload);
         else this.delivered.push({ atMs: time.now, from: event.nodeId, payload: event.payload });
         return;
     }
+  }
+
+  #withholds(from: string, packet: Uint8Array): boolean {
+    const message = parseAgentMessage(packet);
+    return message !== undefined && this.onAgentMessage?.(from, message) === false;
   }
 
   #applyEffects(now: Instant): void {
@@ -273,6 +296,11 @@ export class MeshNode implements VirtualMachine {
       case "remove-session":
         this.engine.removeSession(effect.nodeId, effect.localIndex);
         return;
+      case "send-inner": {
+        const event = this.engine.sendInner(effect.nodeId, effect.packet, now);
+        if (event !== undefined) this.#handleEngineEvent(event, this.#time(now));
+        return;
+      }
       case "send-keepalive":
         this.engine.sendKeepalive(effect.nodeId, now);
         return;

@@ -4,7 +4,7 @@
  * control plane relies on; nothing is encrypted, but a packet opens only with the key and
  * the cipher it was sealed with.
  */
-import { encodeHex } from "@asterism/core/bytes";
+import { encodeHex, parseHex } from "@asterism/core/bytes";
 import type { MeshPath, MeshSession } from "@asterism/core/mesh";
 import type { PathAddress } from "@asterism/core/net";
 import { pathAddressEquals } from "@asterism/core/net";
@@ -53,10 +53,13 @@ export type VirtualEngineEvent =
   | { readonly kind: "session-needed"; readonly nodeId: string }
   | { readonly kind: "session-confirmed"; readonly nodeId: string; readonly localIndex: number }
   | { readonly kind: "roamed"; readonly nodeId: string; readonly from: PathAddress }
+  | { readonly kind: "inner"; readonly nodeId: string; readonly packet: Uint8Array }
   | { readonly kind: "delivered"; readonly nodeId: string; readonly payload: string };
 
 const DATA_TYPE = 4;
 const REPLAY_WINDOW = 8_192;
+/** Payloads that stand for inner packets of the agents themselves, in hex. */
+const INNER_PREFIX = "inner:";
 
 export class VirtualEngine {
   readonly #peers = new Map<string, EnginePeer>(); // bounded: by the scenario
@@ -159,6 +162,11 @@ export class VirtualEngine {
     return { kind: "session-needed", nodeId };
   }
 
+  /** A message of the agent itself to its peer. */
+  sendInner(nodeId: string, packet: Uint8Array, now: Instant): VirtualEngineEvent | undefined {
+    return this.sendData(nodeId, INNER_PREFIX + encodeHex(packet), now);
+  }
+
   /** True of transport data, which is for `receive`; everything else is for the mesh. */
   static looksLikeData(bytes: Uint8Array): boolean {
     return bytes[0] === DATA_TYPE && bytes[1] === 0 && bytes[2] === 0 && bytes[3] === 0;
@@ -200,7 +208,7 @@ export class VirtualEngine {
     if (sealed.payload !== "") {
       peer.facts.lastDataReceivedAt = now;
       if (peer.facts.firstUnacknowledgedReceivedAt === NEVER) peer.facts.firstUnacknowledgedReceivedAt = now;
-      events.push({ kind: "delivered", nodeId, payload: sealed.payload });
+      events.push(deliver(nodeId, sealed.payload));
     }
     this.#flush(peer, now);
     return events;
@@ -242,4 +250,9 @@ function isNew({ seen }: Session, counter: number): boolean {
   const [oldest] = seen;
   if (seen.size > REPLAY_WINDOW && oldest !== undefined) seen.delete(oldest);
   return true;
+}
+
+function deliver(nodeId: string, payload: string): VirtualEngineEvent {
+  if (!payload.startsWith(INNER_PREFIX)) return { kind: "delivered", nodeId, payload };
+  return { kind: "inner", nodeId, packet: parseHex(payload.slice(INNER_PREFIX.length)) ?? new Uint8Array() };
 }
