@@ -25,6 +25,7 @@ import { networkStatus, serverStatus } from "./overlay/network-status.ts";
 import { OverlayNetwork } from "./overlay/overlay-network.ts";
 import { pingPeer } from "./overlay/ping-peer.ts";
 import { listHostAddresses } from "./platform/host-addresses.ts";
+import { Nat64 } from "./platform/nat64.ts";
 import { NetworkChanges } from "./platform/network-changes.linux.ts";
 import { nodeCrypto } from "./platform/node-crypto.ts";
 import { checkHostPrivileges } from "./platform/privileges.linux.ts";
@@ -60,6 +61,7 @@ export class Agent {
   readonly #problems: string[];
   readonly #networks = new Map<string, OverlayNetwork>(); // bounded: memberships, each joined by hand
   readonly #startedAt = performance.now();
+  readonly #nat64: Nat64;
   #api: LocalApi | undefined;
   #metrics: ServedMetrics | undefined;
   #changes: NetworkChanges | undefined;
@@ -73,6 +75,7 @@ export class Agent {
     this.#lock = StateLock.acquire(options.stateDir);
     this.#identity = loadMachineIdentity(options.stateDir, nodeCrypto);
     this.#store = new MembershipStore(options.stateDir);
+    this.#nat64 = new Nat64(options.logger, () => this.#handleNat64Change());
     const { memberships, problems } = this.#store.load();
     this.#problems = [...(this.#identity.problem === null ? [] : [this.#identity.problem]), ...problems];
     for (const problem of this.#problems) options.logger.error(problem);
@@ -104,6 +107,7 @@ export class Agent {
       agent.#lock.release();
       throw error;
     }
+    agent.#nat64.refresh();
     agent.#changes = new NetworkChanges(() => agent.#handleNetworkChange());
     for (const network of agent.#networks.values()) {
       if (network.membership.enabled) void agent.#bringUp(network);
@@ -202,6 +206,7 @@ export class Agent {
       host: {
         ownInterfaces: () => this.#ownInterfaces(),
         overlayRanges: () => this.#overlayRanges(),
+        nat64: this.#nat64,
         relayOffer: () => this.#relay?.offer(listHostAddresses(this.#ownInterfaces()).map(({ address }) => address)),
       },
     });
@@ -257,7 +262,12 @@ export class Agent {
     ]);
   }
 
+  #handleNat64Change(): void {
+    for (const network of this.#networks.values()) network.handleNat64Change();
+  }
+
   #handleNetworkChange(): void {
+    this.#nat64.refresh();
     for (const network of this.#networks.values()) network.handleNetworkChange();
   }
 

@@ -3,7 +3,8 @@ import { isIP, type LookupFunction, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { formatFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
-import type { Dialer } from "./dialer.ts";
+import type { Dialer, OpenConnection } from "./dialer.ts";
+import { connectThroughNat64 } from "./nat64-lookup.ts";
 
 /** Where a server is and which certificate it must show. */
 export interface PinnedServer {
@@ -26,14 +27,16 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Opens a TLS 1.3 connection and verifies the certificate's fingerprint before anything of ours is sent on it.
- * Certificate authorities and host names play no part: the fingerprint came with the join key.
+ * Certificate authorities and host names play no part: the fingerprint came with the join key. A numeric IPv4 host is
+ * reached through the network's NAT64 where there is no IPv4.
  * Errors: `fingerprint-mismatch`, `server-unreachable`.
  */
 export function connectPinned(server: PinnedServer, options: ConnectOptions = {}): Promise<TLSSocket> {
   const { dialer } = options;
   const target = targetOf(server);
-  if (dialer === undefined) return openPinned(server, options);
-  return dialer.dial(target, (tunnel, signal) => openPinned(server, options, tunnel, signal));
+  const open: OpenConnection<TLSSocket> = (tunnel, signal) =>
+    connectThroughNat64(target.host, (host) => openPinned(server, options, { host, tunnel, signal }));
+  return dialer === undefined ? open(undefined, new AbortController().signal) : dialer.dial(target, open);
 }
 
 function targetOf({ url }: PinnedServer): { host: string; port: number } {
@@ -41,13 +44,16 @@ function targetOf({ url }: PinnedServer): { host: string; port: number } {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? 443 : Number(port) };
 }
 
-function openPinned(
-  server: PinnedServer,
-  options: ConnectOptions,
-  tunnel?: Socket,
-  signal?: AbortSignal,
-): Promise<TLSSocket> {
-  const { host, port } = targetOf(server);
+interface Way {
+  /** The target's, or the address by which a NAT64 reaches it. */
+  readonly host: string;
+  readonly tunnel: Socket | undefined;
+  readonly signal: AbortSignal;
+}
+
+function openPinned(server: PinnedServer, options: ConnectOptions, way: Way): Promise<TLSSocket> {
+  const { host, tunnel, signal } = way;
+  const { port } = targetOf(server);
   return new Promise((resolve, reject) => {
     const socket = connect({
       ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
@@ -71,12 +77,12 @@ function openPinned(
       giveUp(unreachable(server.url, cause));
     };
     const onAbort = (): void => onError(new Error("another way was faster"));
-    signal?.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort, { once: true });
     socket.once("error", onError);
     socket.once("close", () => onError(new Error("the connection was closed during the TLS handshake")));
     socket.once("secureConnect", () => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
+      signal.removeEventListener("abort", onAbort);
       socket.removeAllListeners("close");
       const mismatch = fingerprintMismatch(socket, server);
       if (mismatch !== undefined) return giveUp(mismatch);

@@ -11,5 +11,6 @@ export type { Link } from "./net/link.ts";
 export type { LinkFaults, LinkOptions, OffloadOptions } from "./net/link-options.ts";
 export { labNamespaces, sweepLeftovers } from "./net/namespace.ts";
 export type { NatKind } from "./net/nat.ts";
+export { Nat64Gateway } from "./net/nat64-gateway.ts";
 export { median, type PingResult, quantile } from "./net/ping.ts";
 export type { Router, RouterOptions } from "./net/router.ts";

@@ -7,6 +7,7 @@ import { type Aead, Mesh } from "@asterism/core/mesh";
 import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { kernelHasIpv6 } from "../platform/ipv6.linux.ts";
+import type { Nat64 } from "../platform/nat64.ts";
 import { systemRandom } from "../platform/random.ts";
 import {
   applyOverlayRoutes,
@@ -16,6 +17,7 @@ import {
 } from "../platform/routes.linux.ts";
 import type { Membership } from "../state/membership.ts";
 import { MeshShell, randomEchoIdentifier } from "./mesh-shell.ts";
+import { throughNat64 } from "./nat64-device.ts";
 import { PairWatch } from "./pair-watch.ts";
 import { Pinger } from "./pinger.ts";
 
@@ -29,6 +31,8 @@ export interface RunningOverlay {
   readonly shell: MeshShell;
   readonly pinger: Pinger;
   readonly pairs: PairWatch;
+  /** IPv4 addresses are reached by another way. */
+  handleNat64Change(): void;
   /** Ends tunnels and takes interface, routes and rules away. */
   close(): Promise<void>;
 }
@@ -43,6 +47,7 @@ export interface OpenOverlayOptions {
   readonly ownInterfaces: Set<string>;
   /** Ranges of all networks this agent is in. */
   readonly overlayRanges: string[];
+  readonly nat64: Nat64;
   readonly sendCall: (nodeId: string, sealed: string) => void;
   readonly onDeviceFailed: (message: string) => void;
   readonly onPathsChanged: () => void;
@@ -65,7 +70,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
   const nodePrivateKey = requireKey(membership);
   const pingIdentifier = randomEchoIdentifier();
   let shell: MeshShell | undefined;
-  const device = openDevice(
+  const opened = openDevice(
     {
       kind: "tun",
       interfaceName: INTERFACE_NAME,
@@ -73,8 +78,10 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       publicKey: crypto.x25519PublicKey(nodePrivateKey),
       pingIdentifier,
     },
-    (events) => shell?.handleEvents(events),
+    (events) => shell?.handleEvents(events.map(translated.inward)),
   );
+  const translated = throughNat64(opened, options.nat64);
+  const { device } = translated;
   const routes = overlayRoutes(membership, device);
   try {
     const link = openLink(device, membership.port);
@@ -101,7 +108,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       pairs.stop();
       await close(device, running, routes);
     };
-    return { device, link, shell: running, pinger, pairs, close: stop };
+    return { device, link, shell: running, pinger, pairs, handleNat64Change: translated.handleChange, close: stop };
   } catch (error) {
     device.close();
     await removeOverlayRules(routes);

@@ -16,6 +16,7 @@ import type { Aead, Mesh } from "@asterism/core/mesh";
 import { candidatePriority } from "@asterism/core/paths";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
+import type { Nat64 } from "../platform/nat64.ts";
 import { findGatewayPlace } from "../port-mapping/gateway-place.ts";
 import { PortMapping } from "../port-mapping/port-mapping.ts";
 import { portMappingNonce } from "../port-mapping/port-mapping-nonce.ts";
@@ -58,6 +59,7 @@ export interface OverlayHost {
   ownInterfaces(): Set<string>;
   /** Ranges of all networks this agent is in. */
   overlayRanges(): string[];
+  readonly nat64: Nat64;
   /** The relay that this agent runs; null while others could not reach it, undefined if it runs none. */
   relayOffer(): OfferedRelay | null | undefined;
 }
@@ -171,6 +173,13 @@ export class OverlayNetwork {
     this.#control?.reconnectNow();
   }
 
+  /** IPv4 addresses are reached by another way, or have become reachable. */
+  handleNat64Change(): void {
+    if (this.#running === undefined) return;
+    this.#running.handleNat64Change();
+    this.#offerCandidates(this.#running);
+  }
+
   #inTurn(step: () => Promise<void>): Promise<void> {
     const run = this.#lifecycle.then(step);
     this.#lifecycle = run.catch(() => undefined); // the caller gets the error; the next step may go on
@@ -211,6 +220,7 @@ export class OverlayNetwork {
       aeads,
       ownInterfaces: host.ownInterfaces(),
       overlayRanges: host.overlayRanges(),
+      nat64: host.nat64,
       sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
       onDeviceFailed: (message) => this.#handleDeviceFailed(message),
       onPathsChanged: () => this.#record.saveSoon(),
@@ -433,9 +443,10 @@ export class OverlayNetwork {
   }
 
   #offerCandidates({ link, shell }: RunningOverlay): void {
+    const { host } = this.#options;
     const candidates = hostCandidates({
       link,
-      hostAddresses: listHostAddresses(this.#options.host.ownInterfaces()),
+      hostAddresses: host.nat64.withOwn(listHostAddresses(host.ownInterfaces())),
       observedAddress: this.#observedAddress,
     });
     shell.run((mesh, time) => mesh.handleHostCandidates(candidates, time));

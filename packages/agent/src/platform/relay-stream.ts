@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { Dialer } from "@asterism/client";
+import { connectThroughNat64, type Dialer, type OpenConnection } from "@asterism/client";
 import type { StreamEndpoint } from "@asterism/core/gathering";
 
 /** RFC 7443: tells TURN apart from the web on the server's HTTPS port. */
@@ -58,7 +58,8 @@ export class RelayStream {
     const names = serverName === null ? [] : [serverName];
     const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(OPEN_LIMIT_MS)]);
     try {
-      const open = (tunnel: Socket | undefined, end: AbortSignal) => openSocket(endpoint, tunnel, end);
+      const open: OpenConnection<Socket> = (tunnel, end) =>
+        connectThroughNat64(host, (address) => openSocket({ ...endpoint, address: { address, port } }, tunnel, end));
       this.#use(await dialer.dial({ host, port }, open, { names, signal }));
     } catch (error) {
       this.#why = signal.aborted ? "the relay does not answer" : String(error instanceof Error ? error.message : error);

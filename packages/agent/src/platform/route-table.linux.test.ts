@@ -29,6 +29,15 @@ describe("RouteTable", () => {
     expect(table.interfaceFor(address)).toBe(interfaceName);
   });
 
+  test("without an IPv4 route, IPv4 leaves where IPv6 does, through a NAT64", () => {
+    const ipv6Only = RouteTable.parse([IPV4[0] ?? ""], IPV6);
+    expect(ipv6Only.interfaceFor("203.0.113.5")).toBe("wlan0");
+    expect(ipv6Only.leadsTo("203.0.113.5")).toBe(false);
+    expect([ipv6Only.hasDefault(4), ipv6Only.hasDefault(6)]).toEqual([false, true]);
+    expect([table.hasDefault(4), table.leadsTo("203.0.113.5")]).toEqual([true, true]);
+    expect(RouteTable.parse(IPV4, [IPV6[2] ?? ""]).hasDefault(6)).toBe(false);
+  });
+
   test("the default gateway is that of the best default route, not that of an overlay", () => {
     const worse = "wlan0\t00000000\t0102A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0";
     const overlay = "ast0\t00000000\t01004064\t0003\t0\t0\t1\t00000000\t0\t0\t0";

@@ -1,5 +1,11 @@
 import { readFileSync } from "node:fs";
-import { formatIpAddress, ipAddressFromBigInt, ipAddressToBigInt, parseIpAddress } from "@asterism/core/addresses";
+import {
+  formatIpAddress,
+  ipAddressFromBigInt,
+  ipAddressToBigInt,
+  parseIpAddress,
+  parseIpv4,
+} from "@asterism/core/addresses";
 
 interface Route {
   readonly interfaceName: string;
@@ -37,19 +43,22 @@ export class RouteTable {
     return new RouteTable(ipv4Lines.slice(1).flatMap(parseIpv4Route), ipv6Lines.flatMap(parseIpv6Route));
   }
 
-  /** Undefined if no route leads there. */
+  /**
+   * Undefined if no route leads there. An IPv4 address without a route is reached through a NAT64, if at all: by the
+   * default route of IPv6.
+   */
   interfaceFor(address: string): string | undefined {
-    const bytes = parseIpAddress(address);
-    if (bytes === undefined) return undefined;
-    const bits = bytes.length * 8;
-    const value = ipAddressToBigInt(bytes);
-    let best: Route | undefined;
-    for (const route of bits === 32 ? this.#ipv4 : this.#ipv6) {
-      const shift = BigInt(bits - route.prefixBits);
-      if (value >> shift !== route.first >> shift) continue;
-      if (best === undefined || isBetter(route, best)) best = route;
-    }
-    return best?.interfaceName;
+    const own = this.#interfaceFor(address);
+    return own === undefined && parseIpv4(address) !== undefined ? this.#interfaceFor("::") : own;
+  }
+
+  /** Whether the kernel sends packets to this address by itself. */
+  leadsTo(address: string): boolean {
+    return this.#interfaceFor(address) !== undefined;
+  }
+
+  hasDefault(family: 4 | 6): boolean {
+    return (family === 4 ? this.#ipv4 : this.#ipv6).some(({ prefixBits }) => prefixBits === 0);
   }
 
   /** The router of the best default route of IPv4 that does not leave by an interface in `exclude`. */
@@ -61,6 +70,20 @@ export class RouteTable {
       if (best === undefined || isBetter(route, best)) best = { ...route, gateway };
     }
     return best;
+  }
+
+  #interfaceFor(address: string): string | undefined {
+    const bytes = parseIpAddress(address);
+    if (bytes === undefined) return undefined;
+    const bits = bytes.length * 8;
+    const value = ipAddressToBigInt(bytes);
+    let best: Route | undefined;
+    for (const route of bits === 32 ? this.#ipv4 : this.#ipv6) {
+      const shift = BigInt(bits - route.prefixBits);
+      if (value >> shift !== route.first >> shift) continue;
+      if (best === undefined || isBetter(route, best)) best = route;
+    }
+    return best?.interfaceName;
   }
 }
 

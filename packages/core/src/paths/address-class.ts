@@ -23,6 +23,8 @@ const CLASSES: readonly (readonly [AddressClass, IpRange])[] = (
     ["loopback", "127.0.0.0/8"],
     ["link-local", "169.254.0.0/16"],
     ["private", "172.16.0.0/12"],
+    // Hosts without IPv4 have these for what reaches IPv4 through a NAT64 (RFC 7335, 464XLAT).
+    ["reserved", "192.0.0.0/29"],
     ["private", "192.168.0.0/16"],
     ["multicast", "224.0.0.0/4"],
     ["reserved", "240.0.0.0/4"],

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Attachment } from "./attachment.ts";
 import { LabError } from "./lab-error.ts";
@@ -38,6 +38,8 @@ export class Host {
   readonly attachments: Attachment[] = []; // bounded: one per interface
   readonly #programs = new Set<LabProcess>(); // bounded: running programs only
   #interfaces = 0;
+  /** File that this machine's programs find at /etc/resolv.conf; the real machine's without one. */
+  #resolvConf: string | undefined;
 
   protected constructor(scope: LabScope, name: string) {
     this.scope = scope;
@@ -90,7 +92,17 @@ export class Host {
 
   /** The command line that runs `argv` in this machine. */
   commandLine(argv: readonly string[]): string[] {
-    return ["ip", "netns", "exec", this.namespace, ...argv];
+    const inside = ["ip", "netns", "exec", this.namespace];
+    if (this.#resolvConf === undefined) return [...inside, ...argv];
+    // `ip netns exec` gives the program mounts of its own.
+    return [...inside, "sh", "-ec", 'mount --bind "$0" /etc/resolv.conf; exec "$@"', this.#resolvConf, ...argv];
+  }
+
+  /** Programs that are started from now on ask this name server. */
+  async useResolver(address: string): Promise<void> {
+    const file = join(await this.folder("etc"), "resolv.conf");
+    await writeFile(file, `nameserver ${address}\n`);
+    this.#resolvConf = file;
   }
 
   /** Starts a program; it is killed with the lab at the latest. */

@@ -1,5 +1,5 @@
 import { onTestFailed } from "vitest";
-import { Lab } from "../../src/index.ts";
+import { type AttachOptions, Lab } from "../../src/index.ts";
 import type { Host } from "../../src/net/host.ts";
 import type { Internet } from "../../src/net/internet.ts";
 import { type AgentOptions, AgentProcess } from "../../src/product/agent-process.ts";
@@ -26,11 +26,11 @@ export class World implements AsyncDisposable {
   }
 
   /** `serverArgs`: of `asterism server`, which relays too unless told not to. */
-  static async create(tag: string, serverArgs: readonly string[] = []): Promise<World> {
+  static async create(tag: string, serverArgs: readonly string[] = [], uplink: AttachOptions = {}): Promise<World> {
     const lab = Lab.create(tag);
     try {
       const internet = await lab.internet();
-      const serverHost = await internet.host("server");
+      const serverHost = await internet.host("server", uplink);
       await warmUp(serverHost);
       return new World(lab, internet, await ServerProcess.start(serverHost, { args: serverArgs }));
     } catch (error: unknown) {

@@ -1,0 +1,30 @@
+/** A host without IPv4 behind a NAT64, and the rest of the world without IPv6. */
+import { expect, test } from "vitest";
+import { measureTcp, Nat64Gateway } from "../../src/index.ts";
+import { firstAnswerMs, ipv4Of, ipv6Of, reportFigure, World } from "./world.ts";
+
+test("a host without IPv4 joins a server of which it has the IPv4 address, and reaches a peer without IPv6", async () => {
+  await using world = await World.create("nat64", [], { ipv6: false });
+  const [mobile, home] = await Promise.all([
+    world.lab.router("mobile", world.internet, { nat: "port-restricted" }),
+    world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false }),
+  ]);
+  const gateway = await Nat64Gateway.start(mobile);
+  const [hostA, hostB] = await Promise.all([mobile.host("a", { ipv4: false }), home.host("b")]);
+  await hostA.useResolver(gateway.resolver);
+  const [a, b] = await world.members(hostA, hostB);
+  expect(world.server.url).toMatch(/^https:\/\/203\.0\.113\.\d+$/);
+  expect((await a!.status()).server).toMatchObject({ url: world.server.url, connected: true });
+
+  reportFigure("first answer through the NAT64", await firstAnswerMs(hostA, await ipv4Of(b!)), "ms", "1000");
+  const report = await a!.ping("b", ["--until-direct", "--timeout", "20"]);
+  expect(report.direct, JSON.stringify((await a!.peer("b")).paths)).toBe(true);
+  expect((await a!.peer("b")).path).toMatchObject({ kind: "direct", link: "eth0" });
+  // What the server can tell of two NATs of the same kind is the same, whatever is translated on the way.
+  expect((await a!.network()).self.nat).toEqual({ ...(await b!.network()).self.nat, udp: true });
+  const { received } = await hostB.ping(await ipv6Of(a!), { count: 3 });
+  expect(received).toBe(3);
+  const { bitsPerSecond } = await measureTcp(hostA, hostB, { address: await ipv4Of(a!), seconds: 1 });
+  reportFigure("TCP through the NAT64", bitsPerSecond / 1e6, "Mbit/s", "20");
+  expect(bitsPerSecond / 1e6).toBeGreaterThan(20);
+});
