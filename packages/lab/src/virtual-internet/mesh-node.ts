@@ -13,12 +13,13 @@ import {
 } from "@asterism/core/identity";
 import { type AgentMessage, parseAgentMessage } from "@asterism/core/inner";
 import { type Aead, Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
-import type { LinkId, PathAddress } from "@asterism/core/net";
+import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
 import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
 import { looksLikeStun } from "@asterism/core/stun";
 import { addMs, type ClockReading, earliest, type Instant } from "@asterism/core/time";
-import { encodeChannelData, looksLikeChannelData, parseChannelData } from "@asterism/core/turn";
+import { encodeChannelData, looksLikeChannelData, parseChannelData, TurnStreamReader } from "@asterism/core/turn";
 import { SeededRandom } from "./seeded-random.ts";
+import type { VirtualStream } from "./stream-stack.ts";
 import { VirtualEngine, type VirtualEngineEvent } from "./virtual-engine.ts";
 import type { VirtualHost, VirtualInterface, VirtualMachine } from "./virtual-host.ts";
 
@@ -55,6 +56,12 @@ export interface MeshIdentity {
   readonly node: NodeKeyPair;
 }
 
+interface NodeStream {
+  readonly stream: VirtualStream;
+  /** Null until it is open. */
+  readonly linkId: LinkId | null;
+}
+
 export class MeshNode implements VirtualMachine {
   readonly host: VirtualHost;
   readonly identity: MeshIdentity;
@@ -70,6 +77,7 @@ export class MeshNode implements VirtualMachine {
   readonly #options: MeshNodeOptions;
   readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
   readonly #uplinks: { readonly linkId: LinkId; readonly on: VirtualInterface }[] = [];
+  readonly #streams = new Map<number, NodeStream>(); // bounded: by the mesh
   #trafficAt: Instant | undefined;
   #sequence = 1;
   #isStopped = false;
@@ -179,6 +187,8 @@ export class MeshNode implements VirtualMachine {
     this.#isStopped = true;
     this.host.halt(this);
     for (const { linkId } of this.#uplinks) this.host.closeSocket(linkId);
+    for (const { stream } of this.#streams.values()) stream.close();
+    this.#streams.clear();
   }
 
   handleDatagram(datagram: Uint8Array, source: PathAddress, now: Instant): boolean {
@@ -222,9 +232,35 @@ export class MeshNode implements VirtualMachine {
 
   /** As the engine does, what travels in a channel goes to the relay inside ChannelData. */
   pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
-    const sent = this.#outgoing.shift();
-    if (sent === undefined || sent.to.channel === null) return sent;
-    return { to: sent.to, bytes: encodeChannelData({ channel: sent.to.channel, data: sent.bytes }, "bare") };
+    for (let sent = this.#outgoing.shift(); sent !== undefined; sent = this.#outgoing.shift()) {
+      const { to, bytes } = sent;
+      const own = [...this.#streams.values()].find(({ linkId }) => linkId === to.linkId);
+      const padding = own === undefined ? "bare" : "padded";
+      const framed = to.channel === null ? bytes : encodeChannelData({ channel: to.channel, data: bytes }, padding);
+      if (own === undefined) return { to, bytes: framed };
+      own.stream.send(framed);
+    }
+    return undefined;
+  }
+
+  /** As the agent and its engine do: an open stream is a link. */
+  #openStream(streamId: number, remote: UdpAddress): void {
+    const reader = new TurnStreamReader();
+    const stream = this.host.openStream(remote, {
+      onOpen: () => {
+        const linkId = this.host.nextLinkId();
+        this.#streams.set(streamId, { stream, linkId });
+        this.act((mesh, time) => mesh.handleStreamOpened(streamId, linkId, time));
+      },
+      onBytes: (bytes) => {
+        const linkId = this.#streams.get(streamId)?.linkId;
+        if (linkId == null) return;
+        const from = { linkId, remote, channel: null };
+        for (const frame of reader.handleStream(bytes)) this.handleDatagram(frame.bytes, from, this.host.now);
+      },
+      onClosed: () => this.act((mesh, time) => mesh.handleStreamClosed(streamId, time)),
+    });
+    this.#streams.set(streamId, { stream, linkId: null });
   }
 
   #time(now: Instant): ClockReading {
@@ -268,9 +304,12 @@ export class MeshNode implements VirtualMachine {
 
   #apply(effect: MeshEffect, now: Instant): void {
     switch (effect.kind) {
-      // The relays of the virtual internet accept no streams, and say so to nobody.
       case "open-stream":
+        this.#openStream(effect.streamId, effect.endpoint.address);
+        return;
       case "close-stream":
+        this.#streams.get(effect.streamId)?.stream.close();
+        this.#streams.delete(effect.streamId);
         return;
       case "send-datagram":
         this.#outgoing.push({ to: effect.to, bytes: effect.bytes });

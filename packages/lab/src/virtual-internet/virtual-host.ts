@@ -1,13 +1,14 @@
 /**
- * A host of the virtual internet: interfaces, UDP sockets, and any number of sans-I/O machines that share them.
+ * A host of the virtual internet: interfaces, UDP sockets and streams, and any number of sans-I/O machines that share them.
  *
  * A socket is a link in the words of the engine: `PathAddress.linkId` names it. Machines are driven the way a shell
  * drives them: after every input their outputs are drained and one alarm is set.
  */
-import type { LinkId, PathAddress } from "@asterism/core/net";
+import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
 import type { Instant, WallTime } from "@asterism/core/time";
 import type { Packet } from "./packet.ts";
 import type { Attachment, AttachmentConditions, Device, Segment } from "./segment.ts";
+import { type StreamHandlers, StreamStack, type VirtualStream } from "./stream-stack.ts";
 import type { World } from "./world.ts";
 
 /** What a machine, or a small adapter around one, must offer. */
@@ -78,6 +79,8 @@ interface RunningMachine {
 const MONOTONIC_BASE_RANGE_MS = 1_000_000;
 /** Sums of times are not exact. */
 const ROUNDING_MS = 1e-6;
+/** How soon after it wakes up a host does what fell due. */
+const WAKE_POLL_MS = 100;
 const WALL_BASE_MS = 1_800_000_000_000;
 
 export class VirtualHost implements Device {
@@ -85,6 +88,8 @@ export class VirtualHost implements Device {
   readonly #world: World;
   readonly #sockets: VirtualSocket[] = []; // bounded: by the scenario
   readonly #machines: RunningMachine[] = []; // bounded: by the scenario
+  readonly #interfaces: VirtualInterface[] = []; // bounded: by the scenario
+  readonly #streams: StreamStack;
   #nextLinkId = 1;
   #monotonicOffsetMs: number;
   #wallOffsetMs = 0;
@@ -95,6 +100,11 @@ export class VirtualHost implements Device {
     this.name = name;
     this.#world = world;
     this.#monotonicOffsetMs = world.random.between(1, MONOTONIC_BASE_RANGE_MS);
+    this.#streams = new StreamStack({
+      send: (packet) => this.#sendPacket(packet),
+      after: (delayMs, run) => this.#afterAwake(delayMs, run),
+      nowMs: () => world.nowMs,
+    });
   }
 
   /** The host's monotonic clock. */
@@ -109,7 +119,28 @@ export class VirtualHost implements Device {
   connect(segment: Segment, options: InterfaceOptions = {}): VirtualInterface {
     const made = new VirtualInterface(segment.attach(this, options));
     made.setAddresses(options);
+    this.#interfaces.push(made);
     return made;
+  }
+
+  /** A number for a link that is no UDP socket. */
+  nextLinkId(): LinkId {
+    return this.#nextLinkId++;
+  }
+
+  /** Opens a stream from the first interface with an address of the right kind; `onClosed` follows if there is none. */
+  openStream(to: UdpAddress, handlers: StreamHandlers): VirtualStream {
+    const from = this.#interfaces.find((candidate) => candidate.addressFor(to.address) !== undefined);
+    return this.#streams.open(from?.addressFor(to.address) ?? "0.0.0.0", to, handlers);
+  }
+
+  /** Takes streams to this port. */
+  listenForStreams(port: number, accept: (stream: VirtualStream) => StreamHandlers): void {
+    this.#streams.listen(port, accept);
+  }
+
+  closeStreamPort(port: number): void {
+    this.#streams.close(port);
   }
 
   /** Opens a UDP socket on one interface. */
@@ -151,6 +182,11 @@ export class VirtualHost implements Device {
 
   receive(packet: Packet, attachment: Attachment): void {
     if (this.#asleepSinceMs !== undefined) return;
+    const { stream } = packet;
+    if (stream !== undefined) {
+      this.act(() => this.#streams.receive({ ...packet, stream }));
+      return;
+    }
     const socket = this.#sockets.find(
       (candidate) => candidate.interface.attachment === attachment && candidate.port === packet.destination.port,
     );
@@ -169,6 +205,22 @@ export class VirtualHost implements Device {
     if (socket === undefined || address === undefined || this.#asleepSinceMs !== undefined) return;
     const { attachment } = socket.interface;
     attachment.segment.send({ source: { address, port: socket.port }, destination: to.remote, bytes }, attachment);
+  }
+
+  #sendPacket(packet: Packet): void {
+    const from = this.#interfaces.find((candidate) => {
+      return candidate.addressFor(packet.destination.address) === packet.source.address;
+    });
+    if (from === undefined || this.#asleepSinceMs !== undefined) return;
+    from.attachment.segment.send(packet, from.attachment);
+  }
+
+  /** What falls due while the host sleeps happens when it wakes up. */
+  #afterAwake(delayMs: number, run: () => void): void {
+    this.#world.after(delayMs, () => {
+      if (this.#asleepSinceMs === undefined) this.act(run);
+      else this.#afterAwake(WAKE_POLL_MS, run);
+    });
   }
 
   /**

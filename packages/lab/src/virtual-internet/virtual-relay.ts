@@ -1,5 +1,5 @@
 /**
- * A TURN and STUN server of the virtual internet (RFC 8656 over UDP): long-term credentials, allocations, permissions,
+ * A TURN and STUN server of the virtual internet (RFC 8656 over UDP and streams): long-term credentials, allocations, permissions,
  * channels, indications. It keeps the rules that clients rely on and counts what it carries; it is no model of a real
  * server's limits.
  */
@@ -29,14 +29,18 @@ import {
   TURN_ATTRIBUTE,
   TURN_ERROR,
   TURN_METHOD,
+  TurnStreamReader,
 } from "@asterism/core/turn";
 import type { Attachment } from "./segment.ts";
+import type { StreamHandlers, VirtualStream } from "./stream-stack.ts";
 import type { VirtualHost, VirtualInterface, VirtualMachine } from "./virtual-host.ts";
 
 export interface VirtualRelayOptions {
   readonly host: VirtualHost;
   readonly interface: VirtualInterface;
   readonly port?: number;
+  /** Takes streams there: TCP at the first, what stands for TLS at the second. */
+  readonly streamPorts?: { readonly tcp: number | null; readonly tls: number | null };
   readonly username?: string;
   readonly password?: string;
 }
@@ -79,6 +83,10 @@ export class VirtualRelay implements VirtualMachine {
   #allocations: Allocation[] = []; // bounded: by the scenario
   #nextPort = FIRST_RELAYED_PORT;
   #nonce = 1;
+  readonly streamPorts: { readonly tcp: number | null; readonly tls: number | null };
+  /** By the number that stands for a stream where a socket's would. */
+  readonly #streams = new Map<LinkId, VirtualStream>(); // bounded: by the scenario
+  #isRunning = true;
 
   constructor(options: VirtualRelayOptions) {
     const port = options.port ?? 3_478;
@@ -89,6 +97,8 @@ export class VirtualRelay implements VirtualMachine {
     this.username = options.username ?? "user";
     this.password = options.password ?? "password";
     this.#key = longTermKey(this.username, REALM, this.password);
+    this.streamPorts = options.streamPorts ?? { tcp: null, tls: null };
+    this.#listen();
     this.#host.run(this);
   }
 
@@ -100,11 +110,27 @@ export class VirtualRelay implements VirtualMachine {
     return this.#interface.attachment;
   }
 
-  /** The relay's process; while it does not run nothing is answered. */
-  isRunning = true;
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
 
-  /** All allocations are forgotten, and nonces are refused. */
+  /** The relay's process; while it does not run nothing is answered, and its streams are gone. */
+  set isRunning(isRunning: boolean) {
+    if (isRunning === this.#isRunning) return;
+    this.#isRunning = isRunning;
+    if (isRunning) this.#listen();
+    else this.#closeStreams();
+  }
+
+  /** Clients that are connected by a stream. */
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** All allocations are forgotten, streams are closed, and nonces are refused. */
   restart(): void {
+    this.#closeStreams();
+    if (this.#isRunning) this.#listen();
     for (const { linkId } of this.#allocations.splice(0)) this.#host.closeSocket(linkId);
     this.#nonce += 1;
   }
@@ -131,6 +157,41 @@ export class VirtualRelay implements VirtualMachine {
     return this.#outgoing.shift();
   }
 
+  // Streams
+
+  #listen(): void {
+    for (const port of this.#ports()) this.#host.listenForStreams(port, (stream) => this.#accept(stream));
+  }
+
+  #closeStreams(): void {
+    for (const port of this.#ports()) this.#host.closeStreamPort(port);
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
+  }
+
+  #ports(): number[] {
+    return [this.streamPorts.tcp, this.streamPorts.tls].filter((port) => port !== null);
+  }
+
+  #accept(stream: VirtualStream): StreamHandlers {
+    const linkId = this.#host.nextLinkId();
+    const from = { linkId, remote: stream.remote, channel: null };
+    const reader = new TurnStreamReader();
+    this.#streams.set(linkId, stream);
+    return {
+      onBytes: (bytes) => {
+        for (const frame of reader.handleStream(bytes)) {
+          if (frame.kind === "stun") this.#fromClient(frame.bytes, from, this.#host.now);
+          else this.#fromChannel(frame.bytes, from, this.#host.now);
+        }
+      },
+      onClosed: () => {
+        this.#streams.delete(linkId);
+        this.#keep(({ client }) => client.linkId !== linkId);
+      },
+    };
+  }
+
   // What is carried
 
   #fromPeer(allocation: Allocation, bytes: Uint8Array, peer: UdpAddress, now: Instant): void {
@@ -139,7 +200,8 @@ export class VirtualRelay implements VirtualMachine {
     this.#count(bytes);
     const bound = [...allocation.channels].find(([, channel]) => udpAddressEquals(channel.peer, peer));
     if (bound !== undefined && bound[1].expiresAt > now) {
-      this.#send(allocation.client, encodeChannelData({ channel: bound[0], data: bytes }, "bare"));
+      const padding = this.#streams.has(allocation.client.linkId) ? "padded" : "bare";
+      this.#send(allocation.client, encodeChannelData({ channel: bound[0], data: bytes }, padding));
       return;
     }
     const transactionId = this.#newTransactionId();
@@ -277,9 +339,9 @@ export class VirtualRelay implements VirtualMachine {
 
   #allocationOf(from: PathAddress, now: Instant): Allocation | undefined {
     const key = formatUdpAddress(from.remote);
-    return this.#allocations.find(
-      ({ client, expiresAt }) => formatUdpAddress(client.remote) === key && expiresAt > now,
-    );
+    return this.#allocations.find(({ client, expiresAt }) => {
+      return client.linkId === from.linkId && formatUdpAddress(client.remote) === key && expiresAt > now;
+    });
   }
 
   #answer(message: StunMessage, to: PathAddress, { code, attributes = [] }: Answer): void {
@@ -308,7 +370,9 @@ export class VirtualRelay implements VirtualMachine {
   }
 
   #send(to: PathAddress, bytes: Uint8Array): void {
-    this.#outgoing.push({ to, bytes });
+    const stream = this.#streams.get(to.linkId);
+    if (stream === undefined) this.#outgoing.push({ to, bytes });
+    else stream.send(bytes);
   }
 }
 

@@ -5,14 +5,15 @@
 import type { UdpAddress } from "@asterism/core/net";
 import { type NatOptions, NatTable } from "./nat-table.ts";
 import type { Packet } from "./packet.ts";
+import type { SeededRandom } from "./seeded-random.ts";
 import type { Attachment, AttachmentConditions, Device, Segment } from "./segment.ts";
 import type { World } from "./world.ts";
 
 /**
  * `open` lets everything through, `stateful` only what answers something from inside (without a translating NAT),
- * `udp-blocked` nothing.
+ * `udp-blocked` streams alone, and `https-only` those alone that lead from inside to port 443.
  */
-export type FirewallKind = "open" | "stateful" | "udp-blocked";
+export type FirewallKind = "open" | "stateful" | "udp-blocked" | "https-only";
 
 export interface RouterOptions {
   /** Public or, for double NAT, private address of the outside. */
@@ -25,6 +26,9 @@ export interface RouterOptions {
 }
 
 const STATE_TIMEOUT_MS = 60_000;
+/** RFC 5382 REQ-5: a NAT keeps a TCP connection that rests for two hours and four minutes at least. */
+const STREAM_TIMEOUT_MS = 7_440_000;
+const HTTPS_PORT = 443;
 
 export class VirtualRouter implements Device {
   readonly name: string;
@@ -34,6 +38,12 @@ export class VirtualRouter implements Device {
   readonly #insideAttachment: Attachment;
   readonly #outsideAttachment: Attachment;
   readonly #nat: NatTable | undefined;
+  readonly #natOptions: NatOptions | null;
+  /** Ports of streams are others than those of UDP. Made for the first stream. */
+  #streamNat: NatTable | undefined;
+  #udpLossRatio = 0;
+  /** Of UDP's loss; made for the first packet that may be lost. */
+  #random: SeededRandom | undefined;
   readonly #hairpin: boolean;
   readonly #flows = new Map<string, number>(); // bounded: flows of the scenario
   #firewall: FirewallKind;
@@ -45,6 +55,7 @@ export class VirtualRouter implements Device {
     this.outside = outside;
     this.#world = world;
     this.#nat = options.nat === null ? undefined : new NatTable(options.nat, world.random.fork());
+    this.#natOptions = options.nat;
     this.#hairpin = options.nat?.hairpin ?? false;
     this.#firewall = options.firewall ?? "open";
     this.#insideAttachment = inside.attach(this);
@@ -69,6 +80,11 @@ export class VirtualRouter implements Device {
     this.#firewall = kind;
   }
 
+  /** A network that drops UDP and leaves streams alone: the share that is lost, each way. */
+  setUdpLoss(ratio: number): void {
+    this.#udpLossRatio = ratio;
+  }
+
   /** The access line, to change its conditions or to cut it. */
   get line(): Attachment {
     return this.#outsideAttachment;
@@ -81,6 +97,7 @@ export class VirtualRouter implements Device {
   /** All translation and firewall state is lost. */
   reboot(): void {
     this.#nat?.clear();
+    this.#streamNat?.clear();
     this.#flows.clear();
   }
 
@@ -91,8 +108,29 @@ export class VirtualRouter implements Device {
 
   /** Sends the packet on; else why not. */
   #forward(packet: Packet, attachment: Attachment): string | undefined {
-    if (this.#firewall === "udp-blocked") return "UDP is blocked";
+    const refused = packet.stream === undefined ? this.#refuseDatagram() : this.#refuseStream(packet, attachment);
+    if (refused !== undefined) return refused;
     return attachment === this.#insideAttachment ? this.#fromInside(packet) : this.#fromOutside(packet);
+  }
+
+  #refuseDatagram(): string | undefined {
+    if (this.#firewall === "udp-blocked" || this.#firewall === "https-only") return "UDP is blocked";
+    if (this.#udpLossRatio === 0) return undefined;
+    this.#random ??= this.#world.random.fork();
+    return this.#random.chance(this.#udpLossRatio) ? "UDP is throttled" : undefined;
+  }
+
+  #refuseStream({ source, destination }: Packet, attachment: Attachment): string | undefined {
+    if (this.#firewall !== "https-only") return undefined;
+    const { port } = attachment === this.#insideAttachment ? destination : source;
+    return port === HTTPS_PORT ? undefined : "only HTTPS passes";
+  }
+
+  #natFor({ stream }: Packet): NatTable | undefined {
+    if (stream === undefined || this.#natOptions === null) return this.#nat;
+    const options = { ...this.#natOptions, mappingTimeoutMs: STREAM_TIMEOUT_MS };
+    this.#streamNat ??= new NatTable(options, this.#world.random.fork());
+    return this.#streamNat;
   }
 
   #fromInside(packet: Packet): string | undefined {
@@ -104,7 +142,7 @@ export class VirtualRouter implements Device {
     }
     const isHairpin = destination.address === this.#outsideIpv4;
     if (isHairpin && !this.#hairpin) return "no hairpin";
-    const port = this.#nat.outbound(source, destination, this.#world.nowMs);
+    const port = this.#natFor(packet)?.outbound(source, destination, this.#world.nowMs);
     if (port === undefined || this.#outsideIpv4 === undefined) return "no NAT port free";
     const translated = { ...packet, source: { address: this.#outsideIpv4, port } };
     if (isHairpin) return this.#translateInbound(translated);
@@ -115,14 +153,15 @@ export class VirtualRouter implements Device {
   #fromOutside(packet: Packet): string | undefined {
     if (packet.destination.address === this.#outsideIpv4) return this.#translateInbound(packet);
     const lastOutMs = this.#flows.get(flowKey(packet.destination, packet.source));
-    const isAnswer = lastOutMs !== undefined && this.#world.nowMs - lastOutMs < STATE_TIMEOUT_MS;
-    if (this.#firewall === "stateful" && !isAnswer) return "filtered by the firewall";
+    const timeoutMs = packet.stream === undefined ? STATE_TIMEOUT_MS : STREAM_TIMEOUT_MS;
+    const isAnswer = lastOutMs !== undefined && this.#world.nowMs - lastOutMs < timeoutMs;
+    if (this.#firewall !== "open" && !isAnswer) return "filtered by the firewall";
     this.inside.send(packet, this.#insideAttachment);
     return undefined;
   }
 
   #translateInbound(packet: Packet): string | undefined {
-    const target = this.#nat?.inbound(packet.destination.port, packet.source, this.#world.nowMs) ?? "no NAT";
+    const target = this.#natFor(packet)?.inbound(packet.destination.port, packet.source, this.#world.nowMs) ?? "no NAT";
     if (typeof target === "string") return target;
     this.inside.send({ ...packet, destination: target }, this.#insideAttachment);
     return undefined;

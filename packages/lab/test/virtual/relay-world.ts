@@ -29,9 +29,16 @@ export class RelayWorld {
     this.signalling = this.net.signalling();
   }
 
-  relay(name: string, ipv4: string, conditions: AttachmentConditions = {}): VirtualRelay {
+  /** `streamPorts`: it takes streams as well. */
+  relay(
+    name: string,
+    ipv4: string,
+    conditions: AttachmentConditions = {},
+    streamPorts: VirtualRelay["streamPorts"] = { tcp: null, tls: null },
+  ): VirtualRelay {
     const host = this.net.host(name);
-    const relay = new VirtualRelay({ host, interface: host.connect(this.net.public, { ipv4, ...conditions }) });
+    const on = host.connect(this.net.public, { ipv4, ...conditions });
+    const relay = new VirtualRelay({ host, interface: on, streamPorts });
     this.relays.push(relay);
     return relay;
   }
@@ -66,11 +73,11 @@ export class RelayWorld {
   }
 
   relaysMessage(): RelaysMessage {
-    const relays = this.relays.map(({ address, username, password }, index) => ({
+    const relays = this.relays.map(({ address, username, password, streamPorts }, index) => ({
       id: `relay-${index}`,
       name: `relay-${index}.example`,
       addresses: [address.address],
-      ports: { udp: address.port, tcp: null, tls: null },
+      ports: { udp: address.port, ...streamPorts },
       tlsName: null,
       tlsFingerprint: null,
       username,
