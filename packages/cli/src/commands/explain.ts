@@ -1,6 +1,15 @@
-import type { NatSide, PathAttempt, PathChange, PathWords, PeerExplanation, TriedPath } from "@asterism/core/local-api";
+import type {
+  NatSide,
+  NextPorts,
+  PathAttempt,
+  PathChange,
+  PathWords,
+  PeerExplanation,
+  TriedPath,
+} from "@asterism/core/local-api";
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { formatNextPorts } from "../next-ports.ts";
 import { formatMs, formatPath, formatTable, printJson, printLine } from "../output.ts";
 
 const SHOWN_HISTORY = 12;
@@ -31,13 +40,13 @@ function formatExplanation(explanation: PeerExplanation): string {
 }
 
 function summaryRows(explanation: PeerExplanation): string[][] {
-  const { path, pathSince, nat, udp, portMapping, relays, echoMs } = explanation;
+  const { path, pathSince, nat, nextPorts, udp, portMapping, relays, echoMs } = explanation;
   const since = pathSince === null ? "" : `, since ${formatTime(pathSince)}`;
   const echo = echoMs === null ? "echo not answered" : `echo ${formatMs(echoMs)}`;
   return [
     ["path", path.kind === "none" ? "none" : `${formatPath(path)}${since}, ${echo}`],
-    ["NAT here", formatNats(nat.here)],
-    ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there)],
+    ["NAT here", formatNats(nat.here, nextPorts.here)],
+    ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there, nextPorts.there)],
     ["UDP", `${formatUdp("here", udp.here)}, ${formatUdp("there", udp.there)}`],
     ["port mapping", formatPortMapping(portMapping)],
     ["relays", relays.length === 0 ? "none" : relays.map(formatRelay).join(", ")],
@@ -46,15 +55,16 @@ function summaryRows(explanation: PeerExplanation): string[][] {
   ];
 }
 
-function formatNats(sides: readonly NatSide[]): string {
+function formatNats(sides: readonly NatSide[], ports: readonly NextPorts[]): string {
   if (sides.length === 0) return "unknown";
-  return sides
-    .map(({ ipVersion, type, mapping, filtering, udp }) => {
-      if (udp === false) return `IPv${ipVersion} UDP blocked`;
-      if (type === "none") return `IPv${ipVersion} no NAT (filtering ${filtering})`;
-      return `IPv${ipVersion} ${type} (mapping ${mapping}, filtering ${filtering})`;
-    })
-    .join("; ");
+  const words = sides.map(({ ipVersion, type, mapping, filtering, udp }) => {
+    if (udp === false) return `IPv${ipVersion} UDP blocked`;
+    if (type === "none") return `IPv${ipVersion} no NAT (filtering ${filtering})`;
+    return `IPv${ipVersion} ${type} (mapping ${mapping}, filtering ${filtering})`;
+  });
+  const known = ports.map((next) => ({ address: next.address, text: formatNextPorts(next) }));
+  const places = known.filter(({ text }) => text !== "").map(({ address, text }) => `ports of ${address}: ${text}`);
+  return [...words, ...places].join("; ");
 }
 
 function formatUdp(where: string, passes: boolean | null): string {

@@ -1,6 +1,7 @@
 import type { LinkCheck, NetworkCheck, ProxyCheck, RelayCheck, StunServerCheck } from "@asterism/core/local-api";
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { formatNextPorts } from "../next-ports.ts";
 import { formatMs, formatTable, printJson, printLine } from "../output.ts";
 
 export function createNetcheckCommand(): Command {
@@ -38,7 +39,8 @@ function linkRows(link: LinkCheck): string[][] {
   const name = `${link.link ?? "no route"} IPv${link.ipVersion}`;
   if (link.udp === false) return [[name, "no UDP answer"]];
   const hairpin = link.hairpin === null ? [] : [`hairpin ${link.hairpin ? "works" : "does not work"}`];
-  const ports = link.ports === "unknown" || link.type === "none" ? [] : [`ports ${link.ports}`];
+  const words = link.nextPorts === null ? link.ports : formatNextPorts(link.nextPorts);
+  const ports = link.ports === "unknown" || link.type === "none" ? [] : [`ports ${words}`];
   return [
     [name, link.type === "none" ? "no NAT" : `NAT: ${link.type}`],
     ["", `mapping ${link.mapping}, filtering ${link.filtering}`],

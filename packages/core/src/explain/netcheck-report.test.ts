@@ -45,6 +45,7 @@ describe("the report", () => {
           localAddresses: ["192.168.1.2:41641"],
           hairpin: false,
           ports: "preserving",
+          nextPorts: null,
         },
       ],
       portMappings: [],

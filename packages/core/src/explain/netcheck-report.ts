@@ -4,6 +4,7 @@ import type { NatReport } from "../nat/index.ts";
 import { formatUdpAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import type { Instant, WallTime } from "../time.ts";
 import { netcheckAdvice } from "./netcheck-advice.ts";
+import { nextPortsOf } from "./next-ports.ts";
 import { portMappingCheck } from "./port-mapping-check.ts";
 
 export interface NetcheckFacts {
@@ -126,6 +127,7 @@ function linkCheck(nat: NatReport, { gathering, linkTo }: NetcheckFacts): LinkCh
     localAddresses: gathering.candidates.filter(isLocal).map(({ address }) => formatUdpAddress(address)),
     hairpin: nat.hairpin,
     ports: nat.ports.pattern.kind,
+    nextPorts: nextPortsOf(nat),
   };
 }
 

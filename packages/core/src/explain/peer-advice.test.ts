@@ -62,6 +62,7 @@ function facts(more: Partial<Facts> = {}): Facts {
     lastHandshake: "2026-01-01T00:00:00.000Z",
     echoMs: 41,
     nat: { here: [nat("port-restricted cone")], there: [nat("port-restricted cone")] },
+    nextPorts: { here: [], there: [] },
     udp: { here: true, there: true },
     portMapping: { here: [], there: [], problem: null },
     candidates: {

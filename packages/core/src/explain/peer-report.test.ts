@@ -96,6 +96,10 @@ function facts(more: Partial<PeerFacts> = {}): PeerFacts {
       callProblem: null,
     },
     peerNats: [{ family: 4, type: "symmetric", mapping: "address-dependent", filtering: "unknown", udp: true }],
+    peerPorts: [
+      { address: "203.0.113.9", pattern: { kind: "block", ranges: [{ first: 5120, last: 5631 }] } },
+      { address: "203.0.113.9", pattern: { kind: "sequential", step: -2, last: 7, at: NOW, othersPerSecond: 0.123 } },
+    ],
     paths,
     provisional: null,
     gathering: exampleGathering({ relays: [exampleRelay({ isPreferred: true, allocations: [exampleAllocation()] })] }),
@@ -119,6 +123,13 @@ it("tells the path, both NATs, what was tried and what comes next, with times of
     nat: {
       here: [{ ipVersion: 4, type: "port-restricted cone" }],
       there: [{ ipVersion: 4, type: "symmetric", mapping: "address-dependent" }],
+    },
+    nextPorts: {
+      here: [],
+      there: [
+        { address: "203.0.113.9", kind: "block", step: null, ranges: [{ first: 5120, last: 5631 }] },
+        { address: "203.0.113.9", kind: "sequential", step: -2, last: 7, othersPerSecond: 0.1, ranges: [] },
+      ],
     },
     udp: { here: true, there: true },
     portMapping: { here: [], there: ["203.0.113.9:7"], problem: null },

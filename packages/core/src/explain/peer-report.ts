@@ -1,10 +1,11 @@
 import type { GatheringSnapshot } from "../gathering/index.ts";
 import type { NatSide, PathWords, PeerExplanation, ProxyCheck, TriedPath } from "../local-api/index.ts";
-import { type NatFacts, summariseNats } from "../nat/index.ts";
+import { type NatFacts, type PortPrediction, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type UdpAddress } from "../net/index.ts";
 import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot } from "../paths/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
 import { portMappings, relayChecks, roundMs } from "./netcheck-report.ts";
+import { nextPorts, nextPortsOf } from "./next-ports.ts";
 import { peerAdvice } from "./peer-advice.ts";
 import { relayName } from "./relay-name.ts";
 
@@ -16,6 +17,8 @@ export interface PeerFacts {
   readonly peer: PeerExplanation["peer"];
   /** What the peer tells of its NATs, null if it has not. */
   readonly peerNats: readonly NatFacts[] | null;
+  /** Where the peer's NATs will likely map its next sockets to, as it tells. */
+  readonly peerPorts: readonly PortPrediction[];
   /** Null for a stock client, and for one that is refused. */
   readonly paths: PeerPathsSnapshot | null;
   /** The address in use where no path is proven (a stock client's, or before the first check). */
@@ -49,6 +52,10 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     lastHandshake: isoOrNull(facts.lastHandshakeAt, time),
     echoMs: facts.echoMs === null ? null : roundMs(facts.echoMs),
     nat: { here, there },
+    nextPorts: {
+      here: gathering.nats.flatMap((report) => nextPortsOf(report) ?? []),
+      there: facts.peerPorts.map(nextPorts),
+    },
     udp: { here: passes(here), there: passes(there ?? []) },
     portMapping: portMappingStates(facts),
     candidates: candidates(facts),

@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { nullable } from "../control/scalars.ts";
-import { Advice, Behaviour, Endpoint, ProxyCheck, RelayCheck } from "./netcheck.ts";
+import { Advice, Behaviour, Endpoint, NextPorts, ProxyCheck, RelayCheck } from "./netcheck.ts";
 
 /** What `asterism explain PEER --json` prints and the agent's local API answers; docs/local-api.md describes the fields. */
 
@@ -93,6 +93,8 @@ export const PeerExplanation = Type.Object({
     /** As the peer tells in its calls; null if it has not told. */
     there: nullable(Type.Array(NatSide)),
   }),
+  /** Where the NATs of each end will likely map new sockets to, where that matters; `there` as the peer tells. */
+  nextPorts: Type.Object({ here: Type.Array(NextPorts), there: Type.Array(NextPorts) }),
   /** Whether UDP passes at each end, null if not known. */
   udp: Type.Object({ here: nullable(Type.Boolean()), there: nullable(Type.Boolean()) }),
   portMapping: Type.Object({

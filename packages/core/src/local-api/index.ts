@@ -12,6 +12,7 @@ export {
   LinkCheck,
   NetcheckAnswer,
   NetworkCheck,
+  NextPorts,
   PortMappingCheck,
   ProxyCheck,
   RelayCheck,

@@ -14,6 +14,23 @@ export const Behaviour = Type.Enum([
 /** `203.0.113.7:41641`, `[2001:db8::1]:41641`. */
 export const Endpoint = Type.String();
 
+/** How a NAT picks the ports of new mappings. */
+const PortsKind = Type.Enum(["preserving", "sequential", "block", "random", "unknown"] as const);
+
+/** Where a NAT will likely map new sockets to, learnt from what servers have seen. */
+export const NextPorts = Type.Object({
+  /** The public address. */
+  address: nullable(Type.String()),
+  kind: PortsKind,
+  /** Only of `sequential`: from one port to the next, the last one seen, and what other hosts take meanwhile. */
+  step: nullable(Type.Integer()),
+  last: nullable(Type.Integer()),
+  othersPerSecond: nullable(Type.Number()),
+  /** `block`: the likely bounds. `preserving`: the ports of our sockets. Both ends included. */
+  ranges: Type.Array(Type.Object({ first: Type.Integer(), last: Type.Integer() })),
+});
+export type NextPorts = Static<typeof NextPorts>;
+
 /** What one link looks like from outside, by one IP version. */
 export const LinkCheck = Type.Object({
   /** Interface that leads out, null if no route does. */
@@ -31,7 +48,9 @@ export const LinkCheck = Type.Object({
   /** Whether a packet to our own public address comes back in (RFC 4787 §6), null if not known. */
   hairpin: nullable(Type.Boolean()),
   /** How the NAT picks ports. */
-  ports: Type.Enum(["preserving", "sequential", "block", "random", "unknown"] as const),
+  ports: PortsKind,
+  /** Null where it does not matter, as one mapping serves all peers. */
+  nextPorts: nullable(NextPorts),
 });
 export type LinkCheck = Static<typeof LinkCheck>;
 

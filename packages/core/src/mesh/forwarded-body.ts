@@ -1,12 +1,12 @@
 import { type CallBody, type CandidateKind, encodedCallBytes, type RemoteCandidate } from "../paths/index.ts";
 
 /**
- * The call as it fits into `maxBytes` before it is sealed. What only explains goes first, then the candidates that are
+ * The call as it fits into `maxBytes` before it is sealed. What only explains or hints goes first, then the candidates that are
  * worth the least beside others of their kind.
  */
 export function fitCallBody(body: CallBody, maxBytes: number): CallBody {
   if (encodedCallBytes(body) <= maxBytes) return body;
-  const { nats: _explanations, ...needed } = body;
+  const { nats: _explanations, ports: _hints, ...needed } = body;
   const ordered = interleaveKinds(body.candidates);
   for (let count = ordered.length; count > 0; count--) {
     const fitted = { ...needed, candidates: ordered.slice(0, count) };

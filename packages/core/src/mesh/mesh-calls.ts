@@ -1,7 +1,7 @@
 import { encodeBase64, parseBase64 } from "../bytes/index.ts";
 import { MAX_FORWARDED_CALL_BYTES, parseAgentMessage } from "../inner/index.ts";
-import type { NatFacts } from "../nat/index.ts";
-import { type CallBody, sealedCallBytes, TokenBucket } from "../paths/index.ts";
+import { type NatReport, summariseNats } from "../nat/index.ts";
+import { type CallBody, offerPorts, sealedCallBytes, TokenBucket } from "../paths/index.ts";
 import { type RandomBytes, randomUint32 } from "../random.ts";
 import { addMs, type ClockReading, type Instant, type WallTime } from "../time.ts";
 import { CallForwarding, type Tunnel } from "./call-forwarding.ts";
@@ -33,7 +33,7 @@ export interface MeshCallsOptions {
   readonly reportPassphrase: (peer: MeshPeer) => void;
   /** There is a session to send in. */
   readonly hasSession: (peer: MeshPeer, now: Instant) => boolean;
-  readonly nats: () => readonly NatFacts[];
+  readonly nats: () => readonly NatReport[];
   readonly countDrop: (reason: string) => void;
 }
 
@@ -84,7 +84,8 @@ export class MeshCalls {
   /** What a peer's path machine wants the peer to know. */
   send(peer: MeshPeer, body: CallBody, time: ClockReading): void {
     const { nodeId } = peer.peer;
-    const call = { ...body, nats: this.#options.nats() };
+    const reports = this.#options.nats();
+    const call = { ...body, nats: summariseNats(reports), ports: offerPorts(reports, time.now) };
     const isServerThere = this.#lostAt === undefined;
     const mayServerFail = this.#hasFailedLately(nodeId, time.now) || this.#forwarding.cameForwarded(nodeId, time.now);
     // Before the one for the server: of two calls the younger counts, and that one may tell more.

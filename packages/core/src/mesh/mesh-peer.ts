@@ -2,7 +2,7 @@ import type { IpRange } from "../addresses/index.ts";
 import { encodeBase64, parseBase64 } from "../bytes/index.ts";
 import type { Crypto } from "../identity/index.ts";
 import { publicKeyBytes } from "../identity/index.ts";
-import type { NatFacts } from "../nat/index.ts";
+import type { NatFacts, PortPrediction } from "../nat/index.ts";
 import { type LinkId, type PathAddress, pathAddressEquals } from "../net/index.ts";
 import {
   type CallBody,
@@ -12,6 +12,7 @@ import {
   type PairKeys,
   PeerPaths,
   type PeerPathsEvent,
+  predictionsOf,
   type TrafficMode,
   type UsablePath,
 } from "../paths/index.ts";
@@ -75,6 +76,7 @@ export class MeshPeer {
   #provisional: PathAddress | undefined;
   #held: { readonly bytes: Uint8Array; readonly until: Instant } | undefined;
   #nats: readonly NatFacts[] | null = null;
+  #ports: readonly PortPrediction[] = [];
   #callDrop: CallDropReason | null = null;
   /** What is wrong with this peer; null if nothing is. */
   problem: PeerProblem | null = null;
@@ -96,6 +98,11 @@ export class MeshPeer {
   /** The peer's NATs as its last call tells them; null before one, and of a peer that does not tell. */
   get nats(): readonly NatFacts[] | null {
     return this.#nats;
+  }
+
+  /** Where its NATs will likely map its next sockets to, as its last call tells. */
+  get ports(): readonly PortPrediction[] {
+    return this.#ports;
   }
 
   /** Why its last call was not taken; null if it was, or there was none. */
@@ -226,7 +233,9 @@ export class MeshPeer {
         reply: type === "offer" ? { type: "answer", callId, candidates: [] } : null,
       };
     }
-    this.#nats = opened.body.nats ?? this.#nats;
+    const { nats, ports = [], candidates } = opened.body;
+    this.#nats = nats ?? this.#nats;
+    this.#ports = predictionsOf(ports, candidates, now);
     this.paths.handleCall(opened.body, now);
     return { kind: "handled" };
   }

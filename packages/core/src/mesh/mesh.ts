@@ -15,7 +15,6 @@ import { parseIpRange } from "../addresses/index.ts";
 import type { PeerInfo, RelaysMessage } from "../control/index.ts";
 import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index.ts";
 import type { Crypto } from "../identity/index.ts";
-import { summariseNats } from "../nat/index.ts";
 import type { LinkId, PathAddress } from "../net/index.ts";
 import { checkIdOf, type LocalCandidate, type PeerPathsEvent, type RemoteCandidate } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
@@ -83,7 +82,7 @@ export class Mesh {
       wantTunnel: (peer, time) => this.handleSessionNeeded(peer.peer.nodeId, time),
       reportPassphrase: (peer) => this.#tunnels.reportPassphrase(peer),
       hasSession: (peer, now) => this.peerState(peer, now).sessionAgeMs !== undefined,
-      nats: () => summariseNats(this.#gatherer.snapshot().nats),
+      nats: () => this.#gatherer.snapshot().nats,
     });
   }
 

@@ -12,6 +12,8 @@ export {
 } from "./nat-types.ts";
 export { learnPorts, type PortSample } from "./port-learner.ts";
 export {
+  HIGHEST_PORT,
+  LOWEST_PORT,
   likelyPortCount,
   middlePort,
   type PortGuess,

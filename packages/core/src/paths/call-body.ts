@@ -7,6 +7,7 @@ import { encodeUtf8, parseUtf8 } from "../bytes/index.ts";
 import { NAT_BEHAVIOURS, type NatBehaviour, type NatFacts } from "../nat/index.ts";
 import type { WallTime } from "../time.ts";
 import { type CandidateKind, MAX_CANDIDATES, type RemoteCandidate } from "./candidate.ts";
+import { type OfferedPorts, offeredPortsFields, parseOfferedPorts } from "./offered-ports.ts";
 
 /**
  * `offer`: "I want to reach you, here is where I am"; answered. `answer`: the callee's candidates.
@@ -22,6 +23,8 @@ export interface CallBody {
   readonly candidates: readonly RemoteCandidate[];
   /** The caller's NATs, one for each IP version; for explanations only. Left out by whom does not know them. */
   readonly nats?: readonly NatFacts[];
+  /** Where the sender's NATs will map its next sockets to; left out where that is of no use. */
+  readonly ports?: readonly OfferedPorts[];
 }
 
 /** A call with what only the seal is concerned with. */
@@ -54,7 +57,10 @@ export function encodeCallContent({ body, sentAt, passphraseProof }: CallContent
   }));
   const proof = passphraseProof === null ? {} : { passphraseProof };
   const nats = body.nats === undefined || body.nats.length === 0 ? {} : { nats: body.nats };
-  return encodeUtf8(JSON.stringify({ type: body.type, callId: body.callId, sentAt, candidates, ...nats, ...proof }));
+  const isWithPorts = body.ports !== undefined && body.ports.length > 0;
+  const ports = isWithPorts ? { ports: body.ports.map(offeredPortsFields) } : {};
+  const { type, callId } = body;
+  return encodeUtf8(JSON.stringify({ type, callId, sentAt, candidates, ...nats, ...ports, ...proof }));
 }
 
 /** Largest size of a call's content before it is sealed. */
@@ -79,9 +85,16 @@ export function parseCallContent(bytes: Uint8Array): CallContent | undefined {
     parsed.push(candidate);
   }
   const nats = parseNats(fields["nats"]);
+  const ports = parseOfferedPorts(fields["ports"]);
   // SAFETY: `type` is one of TYPES, and the wall time a whole number of milliseconds.
   return {
-    body: { type: type as CallType, callId, candidates: parsed, ...(nats === undefined ? {} : { nats }) },
+    body: {
+      type: type as CallType,
+      callId,
+      candidates: parsed,
+      ...(nats === undefined ? {} : { nats }),
+      ...(ports === undefined ? {} : { ports }),
+    },
     sentAt: sentAt as WallTime,
     passphraseProof,
   };

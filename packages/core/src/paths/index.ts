@@ -22,6 +22,7 @@ export {
 } from "./candidate.ts";
 export { checkIdOf } from "./check-id.ts";
 export { type CheckId, derivePairKeys, type PairKeys } from "./check-keys.ts";
+export { offerPorts, predictionsOf } from "./offered-ports.ts";
 export type {
   ActivePath,
   AttemptRecord,

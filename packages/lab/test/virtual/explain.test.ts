@@ -16,6 +16,7 @@ function explain(node: MeshNode, name: string, echoMs: number | null = 40): Peer
       server: { url: "https://server.example", connected: true },
       peer: { name, fqdn, ipv4, ipv6, kind, online: true, problem: peer.problem, callProblem: peer.callDrop },
       peerNats: peer.nats,
+      peerPorts: peer.ports,
       paths: peer.paths?.snapshot(time.now) ?? null,
       provisional: null,
       gathering: mesh.gathering(),
