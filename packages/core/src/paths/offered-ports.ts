@@ -124,8 +124,8 @@ function parsePattern({
 function parseRanges(value: unknown): PortRange[] | undefined {
   if (!Array.isArray(value) || value.length > MAX_RANGES) return undefined;
   const ranges: PortRange[] = [];
-  for (const entry of value) {
-    const [first, last]: unknown[] = Array.isArray(entry) ? entry : [];
+  for (const entry of value as unknown[]) {
+    const [first, last] = Array.isArray(entry) ? (entry as unknown[]) : [];
     if (!isPort(first) || !isPort(last) || last < first) return undefined;
     ranges.push({ first, last });
   }
