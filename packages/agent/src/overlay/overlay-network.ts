@@ -13,7 +13,7 @@ import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
 import type { NetworkState } from "@asterism/core/local-api";
 import type { Aead, Mesh } from "@asterism/core/mesh";
-import { candidatePriority } from "@asterism/core/paths";
+import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
 import type { Nat64 } from "../platform/nat64.ts";
@@ -165,11 +165,10 @@ export class OverlayNetwork {
   /** The host's addresses, links or routes have changed. */
   handleNetworkChange(): void {
     if (this.#running === undefined) return;
-    this.#offerCandidates(this.#running);
+    const candidates = this.#candidates(this.#running);
+    this.#running.shell.run((mesh, time) => mesh.handleNetworkChange(candidates, time));
     this.#portMapping?.handleNetworkChange();
     this.#offerRelay();
-    // A link that went down and came up again leaves the addresses as they were, and every path in doubt.
-    this.#running.shell.run((mesh, time) => mesh.handleResume(time));
     this.#control?.reconnectNow();
   }
 
@@ -442,14 +441,15 @@ export class OverlayNetwork {
     });
   }
 
-  #offerCandidates({ link, shell }: RunningOverlay): void {
+  #offerCandidates(running: RunningOverlay): void {
+    const candidates = this.#candidates(running);
+    running.shell.run((mesh, time) => mesh.handleHostCandidates(candidates, time));
+  }
+
+  #candidates({ link }: RunningOverlay): LocalCandidate[] {
     const { host } = this.#options;
-    const candidates = hostCandidates({
-      link,
-      hostAddresses: host.nat64.withOwn(listHostAddresses(host.ownInterfaces())),
-      observedAddress: this.#observedAddress,
-    });
-    shell.run((mesh, time) => mesh.handleHostCandidates(candidates, time));
+    const hostAddresses = host.nat64.withOwn(listHostAddresses(host.ownInterfaces()));
+    return hostCandidates({ link, hostAddresses, observedAddress: this.#observedAddress });
   }
 
   /** What this run has found out that the next one wants to know; nothing while the network is down. */

@@ -33,7 +33,14 @@ import {
 import { ReflexiveFacts } from "./reflexive-facts.ts";
 import { RelayClients } from "./relay-clients.ts";
 import { type RelayOffer, RelayUse } from "./relay-use.ts";
-import { DISCOVERY_GAP_MS, NEED_MS, REFLEXIVE_FRESH_MS, RELAY_IDLE_MS, STUN_SERVERS_ASKED } from "./timings.ts";
+import {
+  DISCOVERY_GAP_MS,
+  NEED_MS,
+  REFLEXIVE_FRESH_MS,
+  REFLEXIVE_GAP_MS,
+  RELAY_IDLE_MS,
+  STUN_SERVERS_ASKED,
+} from "./timings.ts";
 
 export interface GathererOptions {
   readonly random: RandomBytes;
@@ -126,10 +133,14 @@ export class Gatherer {
     this.#settle(now);
   }
 
-  /** Somebody talks, or is about to, and there is no direct path. Repeat while it lasts. */
-  handleNeed(now: Instant): void {
+  /**
+   * Somebody talks, or is about to, and there is no direct path. Repeat while it lasts. `doubtedSince`: when the path
+   * that there was came into question; what was known of our addresses before may be out of date.
+   */
+  handleNeed(now: Instant, doubtedSince?: Instant): void {
     this.#neededAt = now;
     this.#needEndsAt = addMs(now, NEED_MS);
+    if (doubtedSince !== undefined) this.#facts.doubt(doubtedSince);
     this.#refresh(now);
     this.#useRelay(now);
     this.#settle(now);
@@ -264,8 +275,7 @@ export class Gatherer {
 
   /** Asks the first STUN servers and all relays again, unless what they told is fresh. */
   #refresh(now: Instant): void {
-    const isFresh = this.#askedAt !== undefined && now - this.#askedAt < REFLEXIVE_FRESH_MS;
-    if (isFresh) return;
+    if (this.#isFresh(now)) return;
     this.#askedAt = now;
     if (this.#discovery.isRunning) return;
     for (const [linkId, { hosts }] of this.#links) {
@@ -280,12 +290,19 @@ export class Gatherer {
     }
   }
 
+  #isFresh(now: Instant): boolean {
+    if (this.#askedAt === undefined) return false;
+    const isDoubted = this.#askedAt < (this.#facts.doubtedAt ?? 0);
+    return now - this.#askedAt < (isDoubted ? REFLEXIVE_GAP_MS : REFLEXIVE_FRESH_MS);
+  }
+
   #handleAnswer(message: StunMessage, from: PathAddress, now: Instant): boolean {
     const answer = this.#requests.handleMessage(message, from, now);
     if (answer?.mapped === undefined) return answer !== undefined;
     const { to, mapped, rttMs } = answer;
     this.#facts.add(to.linkId, to.remote, mapped, rttMs, now);
     this.#clients.handleReachable(to.linkId, to.remote, now);
+    if (this.#relayUse.isImpatient && this.#isNeeded(now)) this.#useRelay(now);
     return true;
   }
 

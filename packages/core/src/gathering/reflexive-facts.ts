@@ -10,6 +10,17 @@ const MAX_FACTS = 256;
 export class ReflexiveFacts {
   readonly #facts = new Map<string, ReflexiveFact>(); // bounded: MAX_FACTS, oldest dropped
 
+  #doubtedAt: Instant | undefined;
+
+  /** What was told before is out of date as soon as anything newer is told. */
+  get doubtedAt(): Instant | undefined {
+    return this.#doubtedAt;
+  }
+
+  doubt(since: Instant): void {
+    this.#doubtedAt = Math.max(since, this.#doubtedAt ?? 0) as Instant;
+  }
+
   get all(): readonly ReflexiveFact[] {
     return [...this.#facts.values()];
   }
@@ -39,6 +50,12 @@ export class ReflexiveFacts {
     return shortest;
   }
 
+  /** True if one of these has answered after that, on any link. */
+  hasAnsweredSince(servers: readonly UdpAddress[], since: Instant): boolean {
+    const keys = new Set(servers.map(formatUdpAddress));
+    return this.all.some(({ server, answeredAt }) => answeredAt > since && keys.has(formatUdpAddress(server)));
+  }
+
   hasAnswered(linkId: LinkId, server: UdpAddress): boolean {
     return this.#facts.has(serverKey(linkId, server));
   }
@@ -59,7 +76,11 @@ export class ReflexiveFacts {
       return index === -1 ? order.length : index;
     };
     const byAddress = new Map<string, UdpAddress>();
-    const fresh = facts.filter(({ answeredAt }) => newestAt - answeredAt < REFLEXIVE_STALE_MS);
+    const doubtedAt = this.#doubtedAt ?? 0;
+    const validFrom = newestAt > doubtedAt ? doubtedAt : 0;
+    const fresh = facts.filter(
+      ({ answeredAt }) => answeredAt >= validFrom && newestAt - answeredAt < REFLEXIVE_STALE_MS,
+    );
     for (const { mapped } of fresh.sort((a, b) => rank(a) - rank(b))) {
       if (byAddress.size < MAX_REFLEXIVE && !byAddress.has(mapped.address)) byAddress.set(mapped.address, mapped);
     }

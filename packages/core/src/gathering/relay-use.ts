@@ -14,6 +14,7 @@ import {
   MAX_STREAM_RETIRE_MS,
   RASH_RETIRE_FACTOR,
   RELAY_CHOICE_MS,
+  RELAY_PATIENCE_MS,
   RELAY_RETIRE_MS,
   STREAM_RETIRE_MS,
   UDP_PATIENCE_MS,
@@ -38,6 +39,8 @@ export class RelayUse {
   /** When that was done last, and how long UDP has to work before it is done again. */
   #streamRetiredAt: Instant | undefined;
   #streamRetireMs = STREAM_RETIRE_MS;
+  /** Since when the relay in use is silent, if it is no news any more that it has been so for too long. */
+  #reviewedSilence: Instant | undefined;
   /** When another relay than the preferred one is given up. */
   #retireAt: Instant | undefined;
 
@@ -56,13 +59,19 @@ export class RelayUse {
     return this.#chooseBy !== undefined;
   }
 
+  /** The relay in use has been silent for too long, and no other one has answered. */
+  get isImpatient(): boolean {
+    return this.#reviewedSilence !== undefined;
+  }
+
   /** Asks the best relay for what is missing; `neededAt` is when somebody last talked without a direct path. */
   use(offer: RelayOffer, neededAt: Instant | undefined, now: Instant): void {
     const { relays, links, isUdpBlocked } = offer;
     if (relays.length === 0 || links.size === 0) return;
     if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
     const options = relays.map(({ id, udp, streams }) => {
-      const isFailing = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
+      const isUnusable = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
+      const isFailing = isUnusable || this.#isSurpassed(id, relays, now);
       return { id, rttMs: this.#facts.rttMs(udp), isFailing };
     });
     const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
@@ -102,7 +111,24 @@ export class RelayUse {
 
   /** When `use` has something to do, while somebody needs a relay. */
   pollUse(offer: RelayOffer, neededAt: Instant | undefined): Instant | undefined {
-    return earliest(this.#chooseBy, this.#streamDueAt(offer, neededAt));
+    return earliest(earliest(this.#chooseBy, this.#streamDueAt(offer, neededAt)), this.#patienceEndsAt());
+  }
+
+  /** When the relay in use, which answers nothing at present, is given up. */
+  #patienceEndsAt(): Instant | undefined {
+    const id = this.#preferredId;
+    const silentSince = id === undefined || this.#clients.hasStream(id) ? undefined : this.#clients.silentSince(id);
+    if (silentSince === undefined || silentSince === this.#reviewedSilence) return undefined;
+    return addMs(silentSince, RELAY_PATIENCE_MS);
+  }
+
+  /** It answers nothing, and another one does. Where none does, the fault is not the relay's. */
+  #isSurpassed(id: string, relays: readonly Relay[], now: Instant): boolean {
+    const silentSince = this.#clients.hasStream(id) ? undefined : this.#clients.silentSince(id);
+    const isSilent = silentSince !== undefined && now - silentSince >= RELAY_PATIENCE_MS;
+    if (id === this.#preferredId) this.#reviewedSilence = isSilent ? silentSince : undefined;
+    if (!isSilent) return false;
+    return relays.some((other) => other.id !== id && this.#facts.hasAnsweredSince(other.udp, silentSince));
   }
 
   #openStream(relay: Relay, now: Instant): void {

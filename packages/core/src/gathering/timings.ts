@@ -2,6 +2,8 @@
 
 /** A NAT mapping may be gone after 30 s (assumed, as for paths): what STUN told is asked for anew before that. */
 export const REFLEXIVE_FRESH_MS = 25_000;
+/** Paths that come into question have it asked at once, but not more often than this. */
+export const REFLEXIVE_GAP_MS = 1_000;
 /** Addresses that STUN told this much earlier than the newest ones are not offered. */
 export const REFLEXIVE_STALE_MS = 60_000;
 /** Signs of another network come in groups; the NATs are examined once for each. */
@@ -17,6 +19,8 @@ export const RELAY_RETIRE_MS = 60_000;
 /** Another relay is nearer if its round trip is shorter by both. */
 export const RELAY_HYSTERESIS_MS = 10;
 export const RELAY_HYSTERESIS_RATIO = 0.2;
+/** A relay that answers nothing for so long is left for another one that has answered meanwhile. */
+export const RELAY_PATIENCE_MS = 700;
 /** The relay in use, and one that is on its way out or in. */
 export const MAX_RELAYS_AT_ONCE = 2;
 /** STUN servers that are asked regularly, on each link and IP version. */

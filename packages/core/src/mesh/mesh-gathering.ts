@@ -47,7 +47,7 @@ export class MeshGathering {
   /** After every input of a peer's path machine. */
   handlePeer({ paths }: MeshPeer, now: Instant): void {
     const { gatherer } = this.#options;
-    if (paths?.wantsRelay(now) === true) gatherer.handleNeed(now);
+    if (paths?.wantsRelay(now) === true) gatherer.handleNeed(now, paths.doubtedSince);
     const doubtful = paths?.doubtfulChannel(now);
     if (doubtful !== undefined) gatherer.handleRelayDoubt(doubtful.linkId, doubtful.remote, now);
   }

@@ -28,6 +28,7 @@ import { MeshGathering } from "./mesh-gathering.ts";
 import type { MeshPeer } from "./mesh-peer.ts";
 import { MeshPeers } from "./mesh-peers.ts";
 import { MeshTunnels } from "./mesh-tunnels.ts";
+import { OwnPlace } from "./own-place.ts";
 import { type Pin, Roster, type RosterChange, type VerifiedPeer } from "./roster.ts";
 
 export interface MeshOptions {
@@ -58,6 +59,7 @@ export class Mesh {
   readonly #deadlines = new Map<MeshPeer, Instant>(); // bounded: members of the map
   readonly #effects: MeshEffect[] = []; // bounded: drained after every input
   readonly #drops: Record<string, number> = {}; // bounded: the reasons of the machines
+  readonly #place = new OwnPlace();
 
   constructor(options: MeshOptions) {
     this.#roster = new Roster(options.networkId, options.crypto, options.pins);
@@ -217,7 +219,13 @@ export class Mesh {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#wireguard.handleTraffic(peer.handle, facts, time);
-    peer.paths?.handleTraffic({ lastSentAt: facts.lastDataSentAt, lastReceivedAt: facts.lastDataReceivedAt }, time.now);
+    const { lastDataSentAt, lastDataReceivedAt, firstUnansweredSentAt } = facts;
+    const times = {
+      lastSentAt: lastDataSentAt,
+      lastReceivedAt: lastDataReceivedAt,
+      unansweredSince: firstUnansweredSentAt,
+    };
+    peer.paths?.handleTraffic(times, time.now);
     this.#drain(peer, time);
     this.#tunnels.drain(time);
   }
@@ -262,7 +270,16 @@ export class Mesh {
     this.#drain(peer, time);
   }
 
-  /** The host slept, or has changed networks. */
+  /** Addresses, links or routes of the host have changed: peers are told by the first check that reaches them. */
+  handleNetworkChange(candidates: readonly LocalCandidate[], time: ClockReading): void {
+    this.#place.change(time.wall);
+    for (const peer of this.#peers.all()) peer.paths?.setPlace(this.#place.number);
+    this.handleHostCandidates(candidates, time);
+    // A link that went down and came up again leaves the addresses as they were, and every path in doubt.
+    this.handleResume(time);
+  }
+
+  /** The host slept, or what lies behind its links may be another network. */
   handleResume(time: ClockReading): void {
     this.#gatherer.handleResume(time.now);
     this.#gathering.drain(time);

@@ -14,6 +14,11 @@ export class ActivePath {
     return this.#path;
   }
 
+  /** Since when it is in question; undefined if it is not. */
+  get doubtedSince(): Instant | undefined {
+    return this.#path && doubtedSince(this.#path);
+  }
+
   /** A direct path works: nothing more to look for but a faster one. */
   isSettled(now: Instant): boolean {
     return this.#path?.kind === "direct" && this.#path.isTrusted(now);
@@ -24,7 +29,10 @@ export class ActivePath {
     const current = this.#path;
     const isGone = current !== undefined && set.getByKey(current.key) !== current;
     const usable = [...set.all()].filter((path) => path.isUsable);
-    const trusted = usable.filter((path) => path.isTrusted(now));
+    const trusted = surest(
+      current,
+      usable.filter((path) => path.isTrusted(now)),
+    );
     if (current !== undefined && !isGone && mayStayActive(current, trusted, now)) return undefined;
     const choice = choosePath(trusted, current);
     if (choice !== undefined) {
@@ -49,7 +57,24 @@ export class ActivePath {
  * another one is known to work much more recently.
  */
 function mayStayActive(current: Path, trusted: readonly Path[], now: Instant): boolean {
-  if (!current.isUsable || current.isTrusted(now) || current.isSuspect) return false;
+  if (!current.isUsable || current.isTrusted(now) || current.isSuspect || isOvertaken(current, trusted)) return false;
   const knownFrom = (current.answeredAt ?? 0) + FRESHER_MS;
   return !trusted.some(({ answeredAt }) => answeredAt !== undefined && answeredAt > knownFrom);
+}
+
+function doubtedSince(path: Path): Instant | undefined {
+  return path.doubtedAt ?? (path.isSuspect ? path.unansweredSince : undefined);
+}
+
+/** Since it came into question another path of its kind has answered, and it has not. */
+function isOvertaken(current: Path, trusted: readonly Path[]): boolean {
+  const since = doubtedSince(current);
+  if (since === undefined) return false;
+  return trusted.some((path) => path !== current && path.kind === current.kind && (path.answeredAt ?? 0) > since);
+}
+
+/** Without the current path if another one is the surer choice. */
+function surest(current: Path | undefined, trusted: readonly Path[]): readonly Path[] {
+  if (current === undefined || !isOvertaken(current, trusted)) return trusted;
+  return trusted.filter((path) => path !== current);
 }

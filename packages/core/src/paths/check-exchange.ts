@@ -8,7 +8,13 @@ import { type StunMessage, TRANSACTION_ID_BYTES } from "../stun/index.ts";
 import type { Instant } from "../time.ts";
 import { candidatePriority } from "./candidate.ts";
 import type { PairKeys } from "./check-keys.ts";
-import { encodeCheckAnswer, encodeCheckRefusal, encodeCheckRequest, readCheck } from "./check-message.ts";
+import {
+  type CheckRequest,
+  encodeCheckAnswer,
+  encodeCheckRefusal,
+  encodeCheckRequest,
+  readCheck,
+} from "./check-message.ts";
 import { type InFlightCheck, InFlightChecks } from "./in-flight-checks.ts";
 import type { Path } from "./path.ts";
 import type { PathDropReason } from "./path-types.ts";
@@ -25,7 +31,7 @@ export interface Transmit {
 
 export type ReceivedCheck =
   /** The peer checks a path; it has been answered. */
-  | { readonly kind: "request"; readonly priority: number }
+  | { readonly kind: "request"; readonly priority: number; readonly place: number }
   /** The peer got our check of this path. */
   | { readonly kind: "answer"; readonly check: InFlightCheck; readonly rttMs: number; readonly mapped: UdpAddress };
 
@@ -41,6 +47,8 @@ export class CheckExchange {
   readonly #pacing = new TokenBucket(CHECK_BURST, CHECK_PACING_MS);
   readonly #answerLimit = new TokenBucket(MAX_ANSWERS_PER_SECOND, 1_000 / MAX_ANSWERS_PER_SECOND);
   readonly #transmits: Transmit[] = []; // bounded: MAX_QUEUED_TRANSMITS, oldest dropped
+  /** What requests tell the peer of our place in the network (docs/protocol-paths.md §3). */
+  place = 0;
 
   constructor(keys: PairKeys, random: RandomBytes) {
     this.#keys = keys;
@@ -72,7 +80,9 @@ export class CheckExchange {
     if (!this.#pacing.take(now)) return false;
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
-    this.#transmit({ to: path.address, bytes: encodeCheckRequest(this.#keys, transactionId, ownPriority(path)) });
+    const { place } = this;
+    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place });
+    this.#transmit({ to: path.address, bytes });
     return true;
   }
 
@@ -82,7 +92,7 @@ export class CheckExchange {
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now, probeBytes: sizeBytes });
     const stunBytes = sizeBytes - (path.address.channel === null ? 0 : CHANNEL_HEADER_BYTES);
-    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), stunBytes);
+    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { paddedBytes: stunBytes });
     this.#transmit({ to: path.address, bytes, dontFragment: true });
     return true;
   }
@@ -107,7 +117,7 @@ export class CheckExchange {
 
   #answer(
     { transactionId }: StunMessage,
-    request: { readonly priority: number; readonly unknown: readonly number[] },
+    request: CheckRequest,
     from: PathAddress,
     now: Instant,
   ): ReceivedCheck | PathDropReason {
@@ -118,7 +128,7 @@ export class CheckExchange {
       return "check-unknown-attribute";
     }
     this.#transmit({ to: from, bytes: encodeCheckAnswer(this.#keys, transactionId, from.remote) });
-    return { kind: "request", priority: request.priority };
+    return { kind: "request", priority: request.priority, place: request.place };
   }
 
   #transmit(transmit: Transmit): void {

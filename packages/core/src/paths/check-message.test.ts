@@ -60,7 +60,7 @@ describe("reading checks", () => {
   it("gives what the other side wrote", () => {
     const request = parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77));
     expect(checkIdOf(request)).toBe(HIGH.receiveCheckId);
-    expect(readCheck(request, HIGH)).toEqual({ kind: "request", priority: 77, unknown: [] });
+    expect(readCheck(request, HIGH)).toEqual({ kind: "request", priority: 77, place: 0, unknown: [] });
     const answer = parsed(encodeCheckAnswer(LOW, TRANSACTION_ID, MAPPED));
     expect(readCheck(answer, HIGH)).toEqual({ kind: "answer", mapped: MAPPED });
     expect(readCheck(parsed(encodeCheckRefusal(LOW, TRANSACTION_ID, [0x7abc])), HIGH)).toEqual({ kind: "refusal" });

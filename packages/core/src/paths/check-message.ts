@@ -28,9 +28,17 @@ import { checkIdOf } from "./check-id.ts";
 import type { PairKeys } from "./check-keys.ts";
 import type { PathDropReason } from "./path-types.ts";
 
+export interface CheckRequest {
+  readonly kind: "request";
+  readonly priority: number;
+  /** Grows each time that the sender's place in the network changes; 0 if it has not. */
+  readonly place: number;
+  /** Attributes that we would have to understand; the request must be refused. */
+  readonly unknown: readonly number[];
+}
+
 export type Check =
-  /** `unknown`: attributes that we would have to understand; the request must be refused. */
-  | { readonly kind: "request"; readonly priority: number; readonly unknown: readonly number[] }
+  | CheckRequest
   /** `mapped`: our address as the peer saw it. */
   | { readonly kind: "answer"; readonly mapped: UdpAddress }
   | { readonly kind: "refusal" };
@@ -49,12 +57,15 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
 const REQUEST_BYTES = 92;
 const ATTRIBUTE_HEADER_BYTES = 4;
 
-/** `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. */
+/**
+ * `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. `place` is left
+ * out of padded requests, and while it is 0.
+ */
 export function encodeCheckRequest(
   keys: PairKeys,
   transactionId: Uint8Array,
   priority: number,
-  paddedBytes?: number,
+  { paddedBytes, place = 0 }: { readonly paddedBytes?: number; readonly place?: number } = {},
 ): Uint8Array {
   const attributes: { type: number; value: Uint8Array }[] = [
     { type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) },
@@ -62,7 +73,7 @@ export function encodeCheckRequest(
   if (paddedBytes !== undefined) {
     const value = new Uint8Array(paddedBytes - REQUEST_BYTES - ATTRIBUTE_HEADER_BYTES);
     attributes.push({ type: STUN_ATTRIBUTE.padding, value });
-  }
+  } else if (place > 0) attributes.push({ type: STUN_ATTRIBUTE.place, value: encodeUint32(place) });
   return encode(keys, "request", transactionId, attributes);
 }
 
@@ -97,7 +108,9 @@ export function readCheck(message: StunMessage, keys: PairKeys): Check | PathDro
 function readRequest(message: StunMessage, unknown: readonly number[]): Check | PathDropReason {
   const value = findAttribute(message, STUN_ATTRIBUTE.priority);
   const priority = value === undefined ? undefined : parseUint32(value);
-  return priority === undefined ? "check-malformed" : { kind: "request", priority, unknown };
+  if (priority === undefined) return "check-malformed";
+  const place = findAttribute(message, STUN_ATTRIBUTE.place);
+  return { kind: "request", priority, place: (place && parseUint32(place)) ?? 0, unknown };
 }
 
 function encode(

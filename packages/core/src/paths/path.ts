@@ -78,8 +78,8 @@ export class Path implements PathMetrics {
   lastCheckAt: Instant | undefined;
   /** When the next check is due. */
   nextCheckAt: Instant | undefined;
-  /** Something happened since the last answer that makes it worthless. */
-  #doubted = false;
+  /** When something happened since the last answer that makes it worthless. */
+  #doubtedAt: Instant | undefined;
   /** Place in the run: checks sent; undefined while none is under way. */
   #run: number | undefined;
   /** Checks since the last answer or failure, and when the first of them left. */
@@ -137,7 +137,7 @@ export class Path implements PathMetrics {
 
   /** When trust runs out unless an answer comes; undefined if there is none to run out. */
   trustEnd(): Instant | undefined {
-    if (this.answeredAt === undefined || this.failed || this.#doubted) return undefined;
+    if (this.answeredAt === undefined || this.failed || this.#doubtedAt !== undefined) return undefined;
     return addMs(this.answeredAt, this.role === "active" ? TRUST_MS : STANDBY_TRUST_MS);
   }
 
@@ -147,8 +147,13 @@ export class Path implements PathMetrics {
   }
 
   /** The last answer says nothing about the present. */
-  doubt(): void {
-    this.#doubted = true;
+  doubt(now: Instant): void {
+    this.#doubtedAt ??= now;
+  }
+
+  /** Since when nothing is known of it any more although it worked; undefined if it has answered since. */
+  get doubtedAt(): Instant | undefined {
+    return this.#doubtedAt;
   }
 
   /** Begins a run at once or later; `checks` limits its length. A run that has only begun goes on. */
@@ -193,7 +198,7 @@ export class Path implements PathMetrics {
     this.mappedAddress = mapped;
     this.answeredAt = now;
     this.failed = false;
-    this.#doubted = false;
+    this.#doubtedAt = undefined;
     this.#unanswered = 0;
     this.#unansweredSince = undefined;
     this.#run = undefined;

@@ -36,7 +36,9 @@ import { PathSet } from "./path-set.ts";
 import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
 import type { PathDropReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
 import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule } from "./path-upkeep.ts";
+import { PeerPlace } from "./peer-place.ts";
 import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-channels.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 import { CALL_BURST, CALL_REFILL_MS, TRAFFIC_MS, WAKE_GRACE_MS } from "./timings.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -49,6 +51,14 @@ export interface PeerPathsOptions {
   readonly warm?: "best" | "all";
   /** MTU of the overlay, whose packets are the largest that there are to carry. */
   readonly overlayMtuBytes: number;
+}
+
+/** Of the engine's counters, each 0 if it never happened. */
+export interface TrafficTimes {
+  readonly lastSentAt: Instant;
+  readonly lastReceivedAt: Instant;
+  /** First data packet sent since anything was last received. */
+  readonly unansweredSince?: Instant;
 }
 
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
@@ -70,6 +80,8 @@ export class PeerPaths {
   readonly #active = new ActivePath();
   readonly #demand = new Demand();
   readonly #upgrades = new UpgradeSchedule();
+  readonly #peerPlace = new PeerPlace();
+  readonly #silence = new SilenceWatch();
   #table: PathTable = { paths: [], mode: "best" };
   readonly #channels = new RelayChannels();
   /** Candidates have changed since the channels were fitted to them. */
@@ -95,6 +107,7 @@ export class PeerPaths {
     if (received.kind === "request") {
       // Priorities have 31 bits (RFC 8445 §5.1.2).
       this.#checkInReturn(from, received.priority % 0x8000_0000, now);
+      if (this.#peerPlace.handleCheck(received.place)) this.#doubtAll(now);
     } else {
       this.#handleAnswer(received, now);
     }
@@ -113,7 +126,7 @@ export class PeerPaths {
         // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
         // What the relay hears it from is its NAT's doing, for this relay alone.
         const isHeardByRelay = path.address.channel !== null && path.remoteKind === "peer-reflexive";
-        if (!offered.has(formatUdpAddress(path.peer)) && !isHeardByRelay) path.doubt();
+        if (!offered.has(formatUdpAddress(path.peer)) && !isHeardByRelay) path.doubt(now);
         const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
         if (!isFresh || !path.isTrusted(now)) path.startRun(now);
       }
@@ -153,7 +166,7 @@ export class PeerPaths {
     this.#areChannelsStale = true;
     const { removed, doubtful } = this.#set.setLinks(candidates);
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
-    for (const path of doubtful) path.doubt();
+    for (const path of doubtful) path.doubt(now);
     this.#set.setRemotes(this.#remote);
     const hasTraffic = this.#demand.hasTraffic(now);
     if (this.#demand.isWanted(now)) {
@@ -180,9 +193,10 @@ export class PeerPaths {
   }
 
   /** When data to or from the peer last moved (the engine's counters); 0 is never. */
-  handleTraffic(traffic: { readonly lastSentAt: Instant; readonly lastReceivedAt: Instant }, now: Instant): void {
+  handleTraffic(traffic: TrafficTimes, now: Instant): void {
     const movedAt = Math.max(traffic.lastSentAt, traffic.lastReceivedAt) as Instant;
     if (movedAt > 0 && now - movedAt < TRAFFIC_MS) this.#setDemand(movedAt, now);
+    this.#silence.handleTraffic(traffic.unansweredSince ?? (0 as Instant), this.#active.path, now);
     this.#update(now);
   }
 
@@ -204,13 +218,14 @@ export class PeerPaths {
     this.#update(now);
   }
 
+  /** This host's place in the network has changed: checks tell the peer, with a number that only grows. */
+  setPlace(place: number): void {
+    this.#checks.place = place;
+  }
+
   /** The host slept, or something else makes every path doubtful: check all at once. */
   handleResume(now: Instant): void {
-    for (const path of this.#set.all()) {
-      path.doubt();
-      if (this.#demand.hasTraffic(now)) path.startRun(now);
-    }
-    if (this.#demand.hasTraffic(now)) this.#attempts.restart(now);
+    this.#doubtAll(now);
     this.#update(now);
   }
 
@@ -249,6 +264,11 @@ export class PeerPaths {
   /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
   wantsRelay(now: Instant): boolean {
     return this.#demand.isWanted(now) && !this.#active.isSettled(now);
+  }
+
+  /** Since when the path in use is in question; undefined if it is not. */
+  get doubtedSince(): Instant | undefined {
+    return this.#active.doubtedSince;
   }
 
   /** A channel that worked, and whose last checks were not answered: perhaps the relay has forgotten us. */
@@ -309,6 +329,15 @@ export class PeerPaths {
     path.handleAnswer(answer.rttMs, answer.mapped, now);
   }
 
+  #doubtAll(now: Instant): void {
+    const hasTraffic = this.#demand.hasTraffic(now);
+    for (const path of this.#set.all()) {
+      path.doubt(now);
+      if (hasTraffic) path.startRun(now);
+    }
+    if (hasTraffic) this.#attempts.restart(now);
+  }
+
   #setRemote(candidates: readonly RemoteCandidate[], now: Instant): void {
     this.#remote = candidates;
     this.#areChannelsStale = true;
@@ -334,6 +363,7 @@ export class PeerPaths {
   #update(now: Instant): void {
     this.#expire(now);
     this.#fitChannels(now);
+    if (this.#silence.isConfirmed(this.#active.path, now)) this.#active.path?.doubt(now);
     this.#chooseActive(now);
     this.#pursue(now);
     const { path: active } = this.#active;

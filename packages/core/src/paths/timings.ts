@@ -23,6 +23,10 @@ export const MAX_WARM_STANDBY = 4;
 /** So many checks in a row, over so long, without an answer: the path is silent and not trusted any more. */
 export const SILENT_CHECKS = 5;
 export const SILENT_MS = 1_500;
+/** Data that is unanswered for so long, or three round trips, has the active path checked at once. */
+export const DATA_SILENCE_MS = 300;
+/** If checks are not answered either for so long, or three round trips, the path is doubted. */
+export const DATA_SILENCE_CONFIRMED_MS = 450;
 /** A path that worked has failed when a run's worth of checks, over so long, brought nothing. */
 export const FAILED_MS = 4_000;
 /** An answer so much newer than the active path's last one makes another path better known. */

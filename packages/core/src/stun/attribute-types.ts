@@ -31,6 +31,8 @@ export const STUN_ATTRIBUTE = {
   /** RFC 8445 §16.1. */
   iceControlled: 0x8029,
   iceControlling: 0x802a,
+  /** Ours, in checks between agents; others ignore it (docs/protocol-paths.md §3). */
+  place: 0xc0a7,
 } as const;
 
 export const STUN_METHOD_BINDING = 0x001;

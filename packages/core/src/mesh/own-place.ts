@@ -1,0 +1,15 @@
+import type { WallTime } from "../time.ts";
+
+/** Numbers this host's places in the network, so that a peer can tell the newest: also beyond a restart of the agent. */
+export class OwnPlace {
+  #number = 0;
+
+  /** Below 2^32; 0 before the first change. */
+  get number(): number {
+    return this.#number;
+  }
+
+  change(wall: WallTime): void {
+    this.#number = Math.max(this.#number + 1, Math.floor(wall / 1_000)) % 0x1_0000_0000;
+  }
+}
