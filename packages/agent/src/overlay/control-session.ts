@@ -17,6 +17,7 @@ import {
   type MachineSign,
   PROTOCOL_VERSION,
   type ServerMessage,
+  STREAM_RECONNECT,
   STREAM_WATCHDOG_MS,
 } from "@asterism/core/control";
 import { isAsterismError } from "@asterism/core/errors";
@@ -27,7 +28,6 @@ import { systemRandom } from "../platform/random.ts";
 
 /** Two agents with one identity would otherwise push each other off the server without end. */
 const REPLACED_DELAY_MS = 30_000;
-const RECONNECT = { firstMs: 500, capMs: 30_000 } as const;
 
 export interface ControlSessionOptions {
   readonly server: PinnedServer;
@@ -209,7 +209,7 @@ export class ControlSession {
 
   #scheduleReconnect(why: string, atLeastMs = 0): void {
     this.#problem = why;
-    const delayMs = Math.max(atLeastMs, backOffDelayMs(RECONNECT, this.#attempt++, systemRandom));
+    const delayMs = Math.max(atLeastMs, backOffDelayMs(STREAM_RECONNECT, this.#attempt++, systemRandom));
     this.#options.logger.info({ reconnectInMs: Math.round(delayMs) }, why);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#connect(), delayMs);

@@ -423,10 +423,8 @@ export class OverlayNetwork {
     // The first presence follows the map: with it the picture is whole.
     this.#presenceReceived.resolve();
     if (isFirst) return;
-    // Who comes back may have been killed and know nothing of the session that this side still seals with.
-    const doubtful = appeared.filter((nodeId) => shell.hasSession(nodeId));
     shell.run((mesh, time) => {
-      for (const nodeId of doubtful) mesh.handleSessionNeeded(nodeId, time);
+      for (const nodeId of appeared) mesh.handlePeerOnline(nodeId, time);
     });
   }
 

@@ -126,5 +126,6 @@ export {
   RenameMessage,
   RestartingMessage,
   type ServerMessage,
+  STREAM_RECONNECT,
   STREAM_WATCHDOG_MS,
 } from "./stream.ts";

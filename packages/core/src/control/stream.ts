@@ -22,6 +22,11 @@ export const CONTROL_PATH = "/api/v1/control";
 export const PING_INTERVAL_MS = 30_000;
 /** A side that hears nothing for this long closes the stream. */
 export const STREAM_WATCHDOG_MS = 75_000;
+/**
+ * Agents come back after a lost stream with this back-off. The cap bounds how long a member that the server's outage has
+ * cut off stays so after its end, and still spreads a thousand members over several seconds.
+ */
+export const STREAM_RECONNECT = { firstMs: 500, capMs: 8_000 } as const;
 export const AUTHENTICATE_TIMEOUT_MS = 10_000;
 /** Largest message that the server accepts. */
 export const MAX_AGENT_MESSAGE_BYTES = 32 * 1024;

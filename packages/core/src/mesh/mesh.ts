@@ -152,6 +152,18 @@ export class Mesh {
     this.#calls.handleSignallingLost(time.now);
   }
 
+  /**
+   * The server says that the member has come online. It may have been killed and know nothing of the session that is in
+   * use here, and calls that it could not hear are made again.
+   */
+  handlePeerOnline(nodeId: string, time: ClockReading): void {
+    const peer = this.#peers.get(nodeId);
+    if (peer === undefined) return;
+    if (this.peerState(peer, time.now).sessionAgeMs !== undefined) this.handleSessionNeeded(nodeId, time);
+    peer.paths?.handleSignallingReady(time.now);
+    this.#drain(peer, time);
+  }
+
   // The engine
 
   handleDatagram(protocol: "wireguard" | "stun", from: PathAddress, bytes: Uint8Array, time: ClockReading): void {

@@ -41,6 +41,10 @@ export class LinkModel {
     return this.#conditions.mtuBytes ?? DEFAULT_MTU_BYTES;
   }
 
+  get isLossy(): boolean {
+    return (this.#conditions.lossRatio ?? 0) > 0;
+  }
+
   setConditions(conditions: LinkConditions): void {
     this.#conditions = conditions;
   }

@@ -52,6 +52,10 @@ export class Attachment {
     return this.#cutOff.has(other);
   }
 
+  get isLossy(): boolean {
+    return this.up.isLossy || this.down.isLossy;
+  }
+
   setConditions(conditions: AttachmentConditions): void {
     this.up.setConditions(conditions.up ?? {});
     this.down.setConditions(conditions.down ?? {});

@@ -90,6 +90,8 @@ export class VirtualHost implements Device {
   readonly #machines: RunningMachine[] = []; // bounded: by the scenario
   readonly #interfaces: VirtualInterface[] = []; // bounded: by the scenario
   readonly #streams: StreamStack;
+  /** Datagrams that have left since the beginning. */
+  sentPackets = 0;
   #nextLinkId = 1;
   #monotonicOffsetMs: number;
   #wallOffsetMs = 0;
@@ -114,6 +116,11 @@ export class VirtualHost implements Device {
 
   get wallNow(): WallTime {
     return Math.trunc(WALL_BASE_MS + this.#world.nowMs + this.#wallOffsetMs) as WallTime;
+  }
+
+  /** What a clock shows that nobody has set wrong. */
+  get trueWallNow(): WallTime {
+    return Math.trunc(WALL_BASE_MS + this.#world.nowMs) as WallTime;
   }
 
   connect(segment: Segment, options: InterfaceOptions = {}): VirtualInterface {
@@ -203,6 +210,7 @@ export class VirtualHost implements Device {
     const socket = this.#sockets.find(({ linkId }) => linkId === to.linkId);
     const address = socket?.interface.addressFor(to.remote.address);
     if (socket === undefined || address === undefined || this.#asleepSinceMs !== undefined) return;
+    this.sentPackets += 1;
     const { attachment } = socket.interface;
     attachment.segment.send({ source: { address, port: socket.port }, destination: to.remote, bytes }, attachment);
   }

@@ -85,6 +85,10 @@ export class VirtualRouter implements Device {
     this.#udpLossRatio = ratio;
   }
 
+  get isUdpBlocked(): boolean {
+    return this.#firewall === "udp-blocked";
+  }
+
   /** The access line, to change its conditions or to cut it. */
   get line(): Attachment {
     return this.#outsideAttachment;

@@ -110,6 +110,16 @@ describe("a mesh of two", () => {
     expect(handshakeAgeMs).toBeLessThan(180_000);
   });
 
+  test("a member that comes online is called at once by who waits for it, however many calls were in vain", () => {
+    const { world, a, b } = pair();
+    world.signalling.isUp = false;
+    for (let atMs = 0; atMs < 50_000; atMs += 1_000) world.net.world.after(atMs, () => a.sendData("b", "hello"));
+    world.net.world.run(45_000);
+    world.signalling.isUp = true;
+    a.act((mesh, time) => mesh.handlePeerOnline("b", time));
+    expect(world.until(() => b.delivered.length > 0, 4_000)).toBeLessThan(500);
+  });
+
   test("an outage of signalling is not noticed by those who are connected", () => {
     const { world, a, b } = pair();
     world.talk(a, b, 1_000, 5_000);

@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { formatViolations } from "../report.ts";
+import { runVirtualChaos } from "./run.ts";
+
+/** So that a machine under load does not fail it. */
+const LIMIT_MS = 180_000;
+
+describe("chaos in virtual time", () => {
+  it.each([1, 2, 3])(
+    "every pair that can be connected is, within 10 s of the last fault (seed %d)",
+    (seed) => {
+      const result = runVirtualChaos({ seed, minutes: 4, agents: 10 });
+      expect(formatViolations(result)).toBe("");
+      expect(result.checks).toBeGreaterThan(20);
+      expect(result.answers).toBeGreaterThan(0.8 * result.pings);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    "is the same for the same seed, to the packet",
+    () => {
+      const run = () => runVirtualChaos({ seed: 5, minutes: 1, agents: 8 });
+      expect(run()).toEqual(run());
+    },
+    LIMIT_MS,
+  );
+});
