@@ -86,7 +86,7 @@ export class VirtualRouter implements Device {
   }
 
   get isUdpBlocked(): boolean {
-    return this.#firewall === "udp-blocked";
+    return this.#firewall === "udp-blocked" || this.#firewall === "https-only";
   }
 
   /** The access line, to change its conditions or to cut it. */

@@ -45,8 +45,8 @@ export class ChaosMember implements StreamOwner {
   readonly uplink: VirtualInterface;
   readonly home: Site;
   site: Site;
-  /** Faults under way that make the host's own cable, the server or UDP useless. */
-  readonly troubles = { cable: 0, server: 0, udp: 0 };
+  /** Faults under way that keep it from the server. */
+  serverTroubles = 0;
   readonly #options: ChaosMemberOptions;
   readonly #crypto: Crypto = nodeCrypto;
   #node: MeshNode | undefined;
@@ -88,7 +88,7 @@ export class ChaosMember implements StreamOwner {
   }
 
   reachesServer(): boolean {
-    return this.isAwake && this.hasLine && this.troubles.server === 0;
+    return this.isAwake && this.hasLine && this.serverTroubles === 0;
   }
 
   // The agent
@@ -100,6 +100,7 @@ export class ChaosMember implements StreamOwner {
     this.#options.control.start(this);
     const disk = this.#disk;
     node.act((mesh, time) => {
+      mesh.handleSignallingLost(time);
       mesh.handleRelays(this.#options.relays(), time);
       mesh.handleMap(this.#options.others(this), time);
       for (const [nodeId, endpoints] of disk?.endpoints ?? []) mesh.handleRememberedCandidates(nodeId, endpoints, time);
@@ -139,6 +140,14 @@ export class ChaosMember implements StreamOwner {
     }
     const { identity, mesh, engine } = node;
     this.#disk = { identity, pins: new Map(mesh.roster.pins), endpoints, connected: engine.peersWithSession() };
+  }
+
+  onLost(): void {
+    this.#node?.act((mesh, time) => mesh.handleSignallingLost(time));
+  }
+
+  onCallFailed(name: string): void {
+    this.#node?.act((mesh, time) => mesh.handleCallFailed(name, time));
   }
 
   onConnected(): void {

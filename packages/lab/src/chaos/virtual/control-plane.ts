@@ -14,6 +14,10 @@ export interface StreamOwner {
   /** Whether TCP between this host and the server passes now. */
   reachesServer(): boolean;
   onConnected(): void;
+  /** The member has noticed that its stream is no more. */
+  onLost(): void;
+  /** The server could not deliver its last call to this member. */
+  onCallFailed(name: string): void;
   onOnline(name: string): void;
 }
 
@@ -101,6 +105,7 @@ export class ControlPlane implements CallCarrier {
     const stream = this.#streams.get(name);
     if (stream === undefined || stream.state === "connected" || stream.state === "stopped") return;
     stream.attempt = 0;
+    if (stream.state === "broken") stream.owner.onLost();
     this.#connect(stream);
   }
 
@@ -109,6 +114,7 @@ export class ControlPlane implements CallCarrier {
     const stream = this.#streams.get(name);
     if (stream === undefined || stream.state === "stopped") return;
     stream.attempt = 0;
+    if (stream.state === "connected" || stream.state === "broken") stream.owner.onLost();
     this.#connect(stream);
   }
 
@@ -123,6 +129,8 @@ export class ControlPlane implements CallCarrier {
     this.#pass(stream, () => {
       const target = this.#streams.get(to);
       if (target?.state === "connected") this.#pass(target, () => this.#handlers.get(to)?.(from, sealed));
+      // The server does not know either that a stream is broken.
+      else if (target?.state !== "broken") this.#pass(stream, () => stream.owner.onCallFailed(to));
     });
   }
 
@@ -161,7 +169,9 @@ export class ControlPlane implements CallCarrier {
   }
 
   #retry(stream: Stream): void {
+    const wasThere = stream.state === "connected" || stream.state === "broken";
     this.#enter(stream, "waiting");
+    if (wasThere) stream.owner.onLost();
     const random = (sizeBytes: number): Uint8Array => this.#random.bytes(sizeBytes);
     this.#soon(stream, backOffDelayMs(STREAM_RECONNECT, stream.attempt++, random), () => this.#connect(stream));
   }

@@ -111,7 +111,7 @@ export class Faults {
     if (border === undefined && kind !== "bad-line") return effect(`${member.name} has no router`, []);
     this.#count(part, kind, 1);
     if (kind === "line") line.isUp = false;
-    else if (kind === "udp-blocked") border?.setFirewall("udp-blocked");
+    else if (kind === "udp-blocked") border?.setFirewall(severity < 0.5 ? "udp-blocked" : "https-only");
     else makeBad(line, severity);
     return effect(`${site.name} (${member.name}): ${kind}`, this.#at(site), () => {
       if (this.#count(part, kind, -1) > 0) return;
@@ -181,9 +181,9 @@ export class Faults {
 
   #spoilServer(member: ChaosMember, kind: "server-down" | "server-unreachable"): Effect {
     if (kind === "server-unreachable") {
-      member.troubles.server += 1;
+      member.serverTroubles += 1;
       return effect(`${member.name} does not reach the server`, [member], () => {
-        member.troubles.server -= 1;
+        member.serverTroubles -= 1;
       });
     }
     const { control } = this.#stage;

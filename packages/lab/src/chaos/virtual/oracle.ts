@@ -27,7 +27,8 @@ function isAlive({ node, isAwake, uplink }: ChaosMember): boolean {
 function isDirectPossible(a: ChaosMember, b: ChaosMember, relays: readonly VirtualRelay[]): boolean {
   const isSameLan = a.site === b.site && a.site.routers.length > 0;
   if (isSameLan) return true;
-  if (!hasUdp(a) || !hasUdp(b) || isCutOff(a, b)) return false;
+  const hasUdp = [a, b].every(({ hasLine, site }) => hasLine && !site.isUdpBlocked);
+  if (!hasUdp || isCutOff(a, b)) return false;
   // Stateful firewalls for IPv6 open as both sides send.
   if (a.site.hasIpv6 && b.site.hasIpv6) return true;
   // The relays are the STUN servers too: without one, who is behind a NAT can't tell where it is.
@@ -50,6 +51,7 @@ function letsIn(filtering: string, mappingOfOther: string): boolean {
   return filtering !== "address-and-port-dependent" || mappingOfOther === "endpoint-independent";
 }
 
+/** By UDP or, where that is blocked, by a stream. */
 function isRelayPossible(a: ChaosMember, b: ChaosMember, relays: readonly VirtualRelay[]): boolean {
   // Relays reach each other always.
   return reachesRelay(a, relays) && reachesRelay(b, relays);
@@ -57,11 +59,7 @@ function isRelayPossible(a: ChaosMember, b: ChaosMember, relays: readonly Virtua
 
 function reachesRelay(member: ChaosMember, relays: readonly VirtualRelay[]): boolean {
   const entrance = member.site.entrance(member.uplink.attachment);
-  return hasUdp(member) && relays.some((relay) => relay.isRunning && !entrance.isCutOffFrom(relay.attachment));
-}
-
-function hasUdp(member: ChaosMember): boolean {
-  return member.hasLine && member.site.routers.every(({ isUdpBlocked }) => !isUdpBlocked);
+  return member.hasLine && relays.some((relay) => relay.isRunning && !entrance.isCutOffFrom(relay.attachment));
 }
 
 function isCutOff(a: ChaosMember, b: ChaosMember): boolean {

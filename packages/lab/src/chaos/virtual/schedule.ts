@@ -25,7 +25,7 @@ export const FAULT_KINDS = {
   "server-unreachable": "the member does not reach the server",
   "agent-restart": "the agent is killed and starts anew",
   "agent-down": "the agent does not run",
-  "udp-blocked": "the site lets no UDP pass",
+  "udp-blocked": "the site lets no UDP pass, or nothing but HTTPS",
 } as const;
 
 export type FaultKind = keyof typeof FAULT_KINDS;

@@ -89,6 +89,10 @@ export class Site {
     return this.routers.at(-1);
   }
 
+  get isUdpBlocked(): boolean {
+    return this.routers.some((router) => router.isUdpBlocked);
+  }
+
   /** What a member gets that comes here: `number` tells members apart who come again. */
   lease(nextAddress: () => string): { ipv4: string; ipv6?: string; up?: object; down?: object } {
     this.#hosts += 1;

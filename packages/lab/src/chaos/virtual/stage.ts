@@ -94,15 +94,16 @@ export class Stage {
   #createRelay(index: number, delayMs: number): VirtualRelay {
     const host = this.net.host(`relay${index}`);
     const line = { up: { delayMs }, down: { delayMs } };
-    return new VirtualRelay({ host, interface: host.connect(this.net.public, { ipv4: this.nextAddress(), ...line }) });
+    const on = host.connect(this.net.public, { ipv4: this.nextAddress(), ...line });
+    return new VirtualRelay({ host, interface: on, streamPorts: { tcp: 3_478, tls: 443 } });
   }
 
   #relaysMessage(): RelaysMessage {
-    const relays = this.relays.map(({ address, username, password }, index) => ({
+    const relays = this.relays.map(({ address, username, password, streamPorts }, index) => ({
       id: `relay-${index}`,
       name: `relay-${index}.example`,
       addresses: [address.address],
-      ports: { udp: address.port, tcp: null, tls: null },
+      ports: { udp: address.port, ...streamPorts },
       tlsName: null,
       tlsFingerprint: null,
       username,
