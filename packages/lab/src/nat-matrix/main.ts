@@ -7,7 +7,7 @@ import { whyLabCannotRun } from "../net/lab-error.ts";
 import { whyProductCannotRun } from "../product/asterism-command.ts";
 import { formatDocument } from "./document.ts";
 import { measurePair, type PairTry } from "./measure-pair.ts";
-import { isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
+import { FURTHER_KINDS, isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
 import { figuresOf, formatTables, type MeasuredPair, missedGoals } from "./report.ts";
 import { Sites } from "./sites.ts";
 
@@ -17,10 +17,12 @@ const USAGE = `npm run nat-matrix [-- OPTIONS]
   --delay MS    from each machine to the lab's internet, and the same back (default 5)
   --pair A:B    measure only this pair; may be given several times
   --write       write docs/nat-matrix.md as well
-Kinds: ${SITE_KINDS.join(", ")}.
+Kinds: ${SITE_KINDS.join(", ")}; with --pair also ${FURTHER_KINDS.join(", ")}.
 Exit code 0 if all pairs reached each other, and directly where that takes no guessing of ports; 1 otherwise.`;
 
 const DOCUMENT = fileURLToPath(new URL("../../../../docs/nat-matrix.md", import.meta.url));
+
+const ALL_KINDS: readonly SiteKind[] = [...SITE_KINDS, ...FURTHER_KINDS];
 
 type Pair = readonly [SiteKind, SiteKind];
 
@@ -47,9 +49,9 @@ function readOptions() {
 }
 
 function parsePair(text: string): Pair {
-  const [a, b, ...more] = text.split(":").map((name) => SITE_KINDS.find((kind) => kind === name));
+  const [a, b, ...more] = text.split(":").map((name) => ALL_KINDS.find((kind) => kind === name));
   if (a === undefined || b === undefined || more.length > 0) {
-    throw new Error(`--pair ${text}: write it as A:B, each one of ${SITE_KINDS.join(", ")}`);
+    throw new Error(`--pair ${text}: write it as A:B, each one of ${ALL_KINDS.join(", ")}`);
   }
   return [a, b];
 }

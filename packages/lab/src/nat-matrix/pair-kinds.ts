@@ -1,9 +1,15 @@
 /** What stands in front of a machine, by the names of the lab's routers; `public`: nothing. */
 export const SITE_KINDS = ["public", "full-cone", "restricted-cone", "port-restricted", "symmetric"] as const;
-export type SiteKind = (typeof SITE_KINDS)[number];
+/** Further ones that are measured only if asked for: symmetric NATs whose ports can be foretold. */
+export const FURTHER_KINDS = ["symmetric-sequential", "port-block"] as const;
+export type SiteKind = (typeof SITE_KINDS)[number] | (typeof FURTHER_KINDS)[number];
 
 /** Whether only guessing ports would get a packet through from both sides. */
 export function isHard(a: SiteKind, b: SiteKind): boolean {
-  const narrow = (kind: SiteKind): boolean => kind === "symmetric" || kind === "port-restricted";
-  return narrow(a) && narrow(b) && (a === "symmetric" || b === "symmetric");
+  const narrow = (kind: SiteKind): boolean => isSymmetric(kind) || kind === "port-restricted";
+  return narrow(a) && narrow(b) && (isSymmetric(a) || isSymmetric(b));
+}
+
+function isSymmetric(kind: SiteKind): boolean {
+  return kind === "symmetric" || FURTHER_KINDS.some((further) => further === kind);
 }

@@ -1,6 +1,6 @@
 import { median } from "../net/ping.ts";
 import type { PairTry } from "./measure-pair.ts";
-import { isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
+import { FURTHER_KINDS, isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
 
 /** Every try of one pair. */
 export interface MeasuredPair {
@@ -84,10 +84,11 @@ function square(pairs: readonly PairFigures[]): string[] {
     if (pair === undefined) return "";
     return pair.kind === "direct" ? `direct, ${milliseconds(pair.directMs)}` : pair.kind;
   };
-  const header = ["from \\ to", ...SITE_KINDS];
+  const further = FURTHER_KINDS.filter((kind) => pairs.some(({ a, b }) => a === kind || b === kind));
+  const kinds: readonly SiteKind[] = [...SITE_KINDS, ...further];
   return table(
-    header,
-    SITE_KINDS.map((a) => [a, ...SITE_KINDS.map((b) => cell(a, b))]),
+    ["from \\ to", ...kinds],
+    kinds.map((a) => [a, ...kinds.map((b) => cell(a, b))]),
   );
 }
 

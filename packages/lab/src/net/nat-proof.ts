@@ -16,6 +16,7 @@ const VERDICTS: Readonly<Partial<Record<NatKind, string>>> = {
   "port-restricted": "Independent Mapping, Port Dependent Filter",
   symmetric: "Dependent Mapping",
   "symmetric-sequential": "Dependent Mapping",
+  "port-block": "Dependent Mapping",
 };
 
 /** An answer that comes late on a busy machine looks like one that the NAT has dropped. */

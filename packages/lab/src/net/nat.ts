@@ -18,7 +18,9 @@ export type NatKind =
   /** Address and port-dependent mapping to random ports, address and port-dependent filtering. */
   | "symmetric"
   /** As `symmetric`, but every new mapping gets the port after that of the one before. */
-  | "symmetric-sequential";
+  | "symmetric-sequential"
+  /** As `symmetric`, but out of a block of 512 ports, as carriers give to each subscriber (RFC 6888, RFC 7422). */
+  | "port-block";
 
 export interface NatPlace {
   readonly uplink: string;
@@ -31,6 +33,8 @@ export interface NatPlace {
 /** How long a mapping is kept without a packet from inside. RFC 4787 asks for two minutes at least. */
 const MAPPING_LIFETIME = "2m";
 const SEQUENTIAL_PORTS = { first: 20_000, count: 4_096 };
+/** The 38th block when ports from 1024 on are cut into blocks of 512. */
+export const PORT_BLOCK = { first: 20_480, last: 20_991 };
 
 export function natRuleset(kind: NatKind, place: NatPlace): string {
   if (kind === "none") return "";
@@ -84,6 +88,10 @@ function outward(kind: Exclude<NatKind, "none">): string[] {
       const { first, count } = SEQUENTIAL_PORTS;
       const ports = Array.from({ length: count }, (_, index) => `${index} : ${first + index}`);
       return [`meta l4proto udp masquerade to :numgen inc mod ${count} map { ${ports.join(", ")} }`, "masquerade"];
+    }
+    case "port-block": {
+      const { first, last } = PORT_BLOCK;
+      return [`meta l4proto { tcp, udp } masquerade to :${first}-${last} random,fully-random`, "masquerade"];
     }
   }
 }

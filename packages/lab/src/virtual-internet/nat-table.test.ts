@@ -92,6 +92,21 @@ describe("port allocation", () => {
     expect([second, third]).toEqual([first + 3, first + 6]);
   });
 
+  it("sequential counts down, round the end, and past the ports that other hosts take", () => {
+    const options = { mapping: NAT_BEHAVIOURS[2]!, filtering: NAT_BEHAVIOURS[2]!, mappingTimeoutMs: 30_000 };
+    const nat = new NatTable(
+      { ...options, ports: { kind: "sequential", step: -2, othersPerSecond: 50 } },
+      new SeededRandom(3),
+    );
+    const ports = Array.from({ length: 41 }, (_, second) => nat.outbound(INSIDE, REMOTE, second * 60_000) ?? 0);
+    const taken = ports.slice(1).map((port, index) => ((ports[index]! - port + 64_512) % 64_512) / 2 - 1);
+    const mean = taken.reduce((sum, count) => sum + count, 0) / taken.length;
+    expect(mean).toBeGreaterThan(2_900);
+    expect(mean).toBeLessThan(3_100);
+    expect(Math.min(...ports)).toBeGreaterThanOrEqual(1_024);
+    expect(new Set(taken).size).toBeGreaterThan(10);
+  });
+
   it("random spreads over the whole range", () => {
     const ports = take({ kind: "random" }, 200);
     expect(Math.max(...ports) - Math.min(...ports)).toBeGreaterThan(50_000);

@@ -63,7 +63,7 @@ export class NatTable {
     let mapping = this.#byInside.get(key);
     if (mapping === undefined || this.#isExpired(mapping, nowMs)) {
       this.#sweep(nowMs);
-      const port = this.#ports.take(inside.port, (candidate) => this.#isFree(candidate));
+      const port = this.#ports.take(inside.port, (candidate) => this.#isFree(candidate), nowMs);
       if (port === undefined) return undefined;
       mapping = { inside, port, usedAtMs: nowMs, permitted: new Map() };
       this.#byInside.set(key, mapping);

@@ -5,8 +5,8 @@ export type PortAllocation =
   /** The inside port if it is free, else the next free one. */
   | { readonly kind: "preserving" }
   | { readonly kind: "random" }
-  /** One after the other, `step` apart. */
-  | { readonly kind: "sequential"; readonly step?: number }
+  /** One after the other, `step` apart (negative: downwards); other hosts take so many per second (Poisson). */
+  | { readonly kind: "sequential"; readonly step?: number; readonly othersPerSecond?: number }
   /** Random within one block, as carriers give to each subscriber. */
   | { readonly kind: "port-block"; readonly sizePorts: number };
 
@@ -18,6 +18,7 @@ export class PortAllocator {
   readonly #random: SeededRandom;
   readonly #blockStart: number;
   #last: number;
+  #takenAtMs = 0;
 
   constructor(allocation: PortAllocation, random: SeededRandom) {
     this.#allocation = allocation;
@@ -28,8 +29,9 @@ export class PortAllocator {
   }
 
   /** A free port for a socket behind the NAT, undefined if there is none. */
-  take(insidePort: number, isFree: (port: number) => boolean): number | undefined {
+  take(insidePort: number, isFree: (port: number) => boolean, nowMs: number): number | undefined {
     const step = this.#allocation.kind === "sequential" ? (this.#allocation.step ?? 1) : 1;
+    this.#letOthersTake(step, nowMs);
     let port = this.#first(insidePort, step);
     for (let tries = 0; tries < PORTS; tries++) {
       if (isFree(port)) {
@@ -39,6 +41,16 @@ export class PortAllocator {
       port = this.#inRange(port + step);
     }
     return undefined;
+  }
+
+  #letOthersTake(step: number, nowMs: number): void {
+    const perSecond = this.#allocation.kind === "sequential" ? (this.#allocation.othersPerSecond ?? 0) : 0;
+    if (perSecond === 0) return;
+    // Times between the events of a Poisson process are exponentially distributed.
+    const wait = (): number => (-Math.log(1 - this.#random.unit()) * 1000) / perSecond;
+    for (let atMs = this.#takenAtMs + wait(); atMs < nowMs; atMs += wait())
+      this.#last = this.#inRange(this.#last + step);
+    this.#takenAtMs = nowMs;
   }
 
   #first(insidePort: number, step: number): number {
@@ -55,7 +67,7 @@ export class PortAllocator {
   }
 
   #inRange(port: number): number {
-    if (this.#allocation.kind !== "port-block") return FIRST_PORT + ((port - FIRST_PORT) % PORTS);
+    if (this.#allocation.kind !== "port-block") return FIRST_PORT + ((((port - FIRST_PORT) % PORTS) + PORTS) % PORTS);
     return this.#blockStart + ((port - this.#blockStart) % this.#allocation.sizePorts);
   }
 }

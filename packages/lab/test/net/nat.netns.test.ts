@@ -1,11 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { type Host, Lab, type LabProcess } from "../../src/index.ts";
+import { type Host, Lab, type LabProcess, type Router } from "../../src/index.ts";
+import { PORT_BLOCK } from "../../src/net/nat.ts";
 import { checkNat, startStunServer } from "../../src/net/nat-proof.ts";
 
 const UDP_PEER = fileURLToPath(new URL("../fixtures/udp-peer.ts", import.meta.url));
 const CONES = ["full-cone", "restricted-cone", "port-restricted"] as const;
-const KINDS = [...CONES, "symmetric", "symmetric-sequential"] as const;
+const KINDS = [...CONES, "symmetric", "symmetric-sequential", "port-block"] as const;
 
 /** A UDP socket on a machine of the lab. */
 class UdpPeer {
@@ -44,6 +45,18 @@ class UdpPeer {
   }
 }
 
+/** Ports that one socket behind the router gets, for six ports of one machine. */
+async function mappedPorts(router: Router, outside: Host): Promise<number[]> {
+  const a = await UdpPeer.bind(await router.host("inside"), 5_000);
+  const ports: number[] = [];
+  for (const port of [9_000, 9_001, 9_002, 9_003, 9_004, 9_005]) {
+    const peer = await UdpPeer.bind(outside, port);
+    a.send(outside.ipv4, port, "hello");
+    ports.push((await peer.receive("hello")).port);
+  }
+  return ports;
+}
+
 describe("routers' kinds of NAT", () => {
   test("each kind is what `stun` says it is, with hairpin and without", async () => {
     await using lab = Lab.create("kinds");
@@ -52,7 +65,7 @@ describe("routers' kinds of NAT", () => {
     const routers = KINDS.flatMap((nat) =>
       [false, true].map((hairpin) => lab.router(`${nat}${hairpin ? "-hairpin" : ""}`, internet, { nat, hairpin })),
     );
-    expect(await Promise.all(routers)).toHaveLength(10);
+    expect(await Promise.all(routers)).toHaveLength(12);
   });
 
   test("a router of another kind than asked for is found out", async () => {
@@ -103,16 +116,20 @@ describe("routers' kinds of NAT", () => {
     await using lab = Lab.create("sequence");
     const internet = await lab.internet();
     const router = await lab.router("router", internet, { nat: "symmetric-sequential" });
-    const [inside, outside] = await Promise.all([router.host("inside"), internet.host("outside")]);
-    const a = await UdpPeer.bind(inside, 5_000);
-    const ports: number[] = [];
-    for (const port of [9_000, 9_001, 9_002, 9_003]) {
-      const peer = await UdpPeer.bind(outside, port);
-      a.send(outside.ipv4, port, "hello");
-      ports.push((await peer.receive("hello")).port);
-    }
+    const ports = await mappedPorts(router, await internet.host("outside"));
     const first = ports[0] ?? 0;
-    expect(ports).toEqual([first, first + 1, first + 2, first + 3]);
+    expect(ports).toEqual([first, first + 1, first + 2, first + 3, first + 4, first + 5]);
+  });
+
+  test("a block's ports lie within it, in no order", async () => {
+    await using lab = Lab.create("block");
+    const internet = await lab.internet();
+    const router = await lab.router("router", internet, { nat: "port-block" });
+    const ports = await mappedPorts(router, await internet.host("outside"));
+    expect(ports.every((port) => port >= PORT_BLOCK.first && port <= PORT_BLOCK.last)).toBe(true);
+    expect(new Set(ports).size).toBe(ports.length);
+    const distances = new Set(ports.slice(1).map((port, index) => port - (ports[index] ?? 0)));
+    expect(distances.size).toBeGreaterThan(1);
   });
 
   test("hairpin: machines inside meet at their outside endpoints, or not at all", async () => {
