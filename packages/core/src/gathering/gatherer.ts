@@ -30,6 +30,7 @@ import {
   reflexiveCandidates,
   relayedCandidates,
 } from "./own-candidates.ts";
+import { PeersView } from "./peers-view.ts";
 import { ReflexiveFacts } from "./reflexive-facts.ts";
 import { RelayClients } from "./relay-clients.ts";
 import { type RelayOffer, RelayUse } from "./relay-use.ts";
@@ -54,6 +55,7 @@ export class Gatherer {
   readonly #requests: BindingRequests;
   readonly #clients: RelayClients;
   readonly #facts = new ReflexiveFacts();
+  readonly #peersView = new PeersView();
   readonly #relayUse: RelayUse;
   readonly #events: GatheringEvent[] = []; // bounded: drained after every input
   /** Candidates that the host knows by itself. */
@@ -100,6 +102,7 @@ export class Gatherer {
       if (JSON.stringify(before.get(linkId)?.hosts) === JSON.stringify(link?.hosts)) continue;
       isChanged = true;
       this.#facts.forgetLink(linkId);
+      this.#peersView.forgetLink(linkId);
       if (link !== undefined) continue;
       this.#clients.removeLink(linkId, now);
       this.#portMappings.delete(linkId);
@@ -143,6 +146,12 @@ export class Gatherer {
     if (doubtedSince !== undefined) this.#facts.doubt(doubtedSince);
     this.#refresh(now);
     this.#useRelay(now);
+    this.#settle(now);
+  }
+
+  /** A peer has seen us come from this address. To be told only while there is no server. */
+  handlePeersView(nodeId: string, linkId: LinkId, mapped: UdpAddress, now: Instant): void {
+    this.#peersView.add(nodeId, linkId, mapped, now);
     this.#settle(now);
   }
 
@@ -342,7 +351,7 @@ export class Gatherer {
     }
     if (this.#relayUse.isChoosing && this.#isNeeded(now)) this.#useRelay(now);
     this.#relayUse.review(now);
-    this.#publish();
+    this.#publish(now);
     for (let event = this.#clients.pollEvent(); event !== undefined; event = this.#clients.pollEvent()) {
       this.#events.push(event);
     }
@@ -355,11 +364,12 @@ export class Gatherer {
     this.#events.push({ kind: "nats" });
   }
 
-  #publish(): void {
+  #publish(now: Instant): void {
+    const sources = { facts: this.#facts, servers: this.#servers(), peersView: this.#peersView };
     const gathered = [
       ...this.#given,
       ...mappedCandidates(this.#links, this.#portMappings.values()),
-      ...reflexiveCandidates(this.#links, this.#facts, this.#servers()),
+      ...reflexiveCandidates(this.#links, sources, now),
       ...relayedCandidates(this.#links, this.#clients.relayedAddresses()),
     ];
     const candidates = offeredCandidates(gathered, this.#overlayRanges);

@@ -8,6 +8,8 @@ import {
   STREAM_PREFERENCE,
 } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
+import type { Instant } from "../time.ts";
+import type { PeersView } from "./peers-view.ts";
 import type { ReflexiveFacts } from "./reflexive-facts.ts";
 import type { RelayedAddress } from "./relay-clients.ts";
 
@@ -40,23 +42,32 @@ export function mappedCandidates(links: GatheringLinks, mappings: Iterable<LinkP
   });
 }
 
-/** As the STUN servers that are known at present see us. */
-export function reflexiveCandidates(
-  links: GatheringLinks,
-  facts: ReflexiveFacts,
-  servers: readonly UdpAddress[],
-): LocalCandidate[] {
+export interface ReflexiveSources {
+  readonly facts: ReflexiveFacts;
+  /** The STUN servers that are known at present. */
+  readonly servers: readonly UdpAddress[];
+  readonly peersView: PeersView;
+}
+
+/** As others see us. */
+export function reflexiveCandidates(links: GatheringLinks, sources: ReflexiveSources, now: Instant): LocalCandidate[] {
   const candidates: LocalCandidate[] = [];
   for (const [linkId, { hosts, preference }] of links) {
-    for (const family of [4, 6] as const) {
-      for (const address of facts.mapped(linkId, family, servers)) {
-        if (hosts.some((host) => host.address === address.address)) continue;
-        const priority = candidatePriority("server-reflexive", preference);
-        candidates.push({ kind: "server-reflexive", address, linkId, priority });
-      }
+    const own = new Set(hosts.map(({ address }) => address));
+    const seen = ([4, 6] as const).flatMap((family) => seenAt(sources, linkId, family, now));
+    for (const address of seen.filter((one) => !own.has(one.address))) {
+      const priority = candidatePriority("server-reflexive", preference);
+      candidates.push({ kind: "server-reflexive", address, linkId, priority });
     }
   }
   return candidates;
+}
+
+/** What the STUN servers tell; if that is old, what the peers tell, if they do. */
+function seenAt(sources: ReflexiveSources, linkId: LinkId, family: 4 | 6, now: Instant): readonly UdpAddress[] {
+  const { facts, servers, peersView } = sources;
+  const byPeers = facts.isFresh(linkId, family, now) ? [] : peersView.mapped(linkId, family, now);
+  return byPeers.length > 0 ? byPeers : facts.mapped(linkId, family, servers);
 }
 
 export function relayedCandidates(links: GatheringLinks, relayed: readonly RelayedAddress[]): LocalCandidate[] {

@@ -60,6 +60,14 @@ export class ReflexiveFacts {
     return this.#facts.has(serverKey(linkId, server));
   }
 
+  /** Whether a server has told lately how it sees this link. */
+  isFresh(linkId: LinkId, family: 4 | 6, now: Instant): boolean {
+    return this.all.some(
+      ({ linkId: id, mapped, answeredAt }) =>
+        id === linkId && mapped.address.includes(":") === (family === 6) && now - answeredAt < REFLEXIVE_STALE_MS,
+    );
+  }
+
   /**
    * Our addresses on a link, one for each IP address, as the first of `servers` sees them. The order of the servers
    * decides, not that of their answers: behind a symmetric NAT each server tells another port, and an offer that

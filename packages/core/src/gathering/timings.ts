@@ -6,6 +6,8 @@ export const REFLEXIVE_FRESH_MS = 25_000;
 export const REFLEXIVE_GAP_MS = 1_000;
 /** Addresses that STUN told this much earlier than the newest ones are not offered. */
 export const REFLEXIVE_STALE_MS = 60_000;
+/** While no STUN server answers, what peers tell of our addresses counts for so long. */
+export const PEERS_VIEW_MS = 60_000;
 /** Signs of another network come in groups; the NATs are examined once for each. */
 export const DISCOVERY_GAP_MS = 500;
 /** Somebody talks without a direct path: repeated at least as often while it lasts. */

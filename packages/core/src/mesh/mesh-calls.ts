@@ -77,8 +77,17 @@ export class MeshCalls {
     }
   }
 
-  handleSignallingLost(now: Instant): void {
-    this.#lostAt ??= now;
+  handleSignallingLost(time: ClockReading): void {
+    this.#lostAt ??= time.now;
+    for (const peer of this.#options.peers.all()) {
+      peer.paths?.handleSignallingLost(time.now);
+      this.#options.drainPeer(peer, time);
+    }
+  }
+
+  /** A new peer learns how calls to it travel. */
+  introduce({ paths }: MeshPeer, now: Instant): void {
+    if (this.#lostAt !== undefined) paths?.handleSignallingLost(now);
   }
 
   /** What a peer's path machine wants the peer to know. */
@@ -146,7 +155,7 @@ export class MeshCalls {
     for (const other of waiting) {
       this.#waiting.delete(other);
       const peer = peers.get(other);
-      peer?.paths?.handleSignallingReady(time.now);
+      peer?.paths?.handleCallsWanted(time.now);
       if (peer !== undefined) drainPeer(peer, time);
     }
   }

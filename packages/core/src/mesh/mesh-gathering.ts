@@ -35,9 +35,13 @@ export class MeshGathering {
 
   handlePathEvent(
     { peer }: MeshPeer,
-    event: Extract<PeerPathsEvent, { kind: "channel-wanted" | "channel-unwanted" }>,
+    event: Extract<PeerPathsEvent, { kind: "channel-wanted" | "channel-unwanted" | "seen-at" }>,
     now: Instant,
   ): void {
+    if (event.kind === "seen-at") {
+      this.#options.gatherer.handlePeersView(peer.nodeId, event.linkId, event.address, now);
+      return;
+    }
     const { linkId, relay, peer: address } = event;
     const place = { linkId, relay, peer: address };
     if (event.kind === "channel-wanted") this.#options.gatherer.wantChannel(peer.nodeId, place, now);

@@ -74,7 +74,7 @@ export class MeshPeer {
   #usable: readonly UsablePath[] = [];
   #mode: TrafficMode = "best";
   #provisional: PathAddress | undefined;
-  #held: { readonly bytes: Uint8Array; readonly until: Instant } | undefined;
+  #held: { readonly bytes: Uint8Array; readonly until: Instant; readonly wasSent: boolean } | undefined;
   #nats: readonly NatFacts[] | null = null;
   #ports: readonly PortPrediction[] = [];
   #callDrop: CallDropReason | null = null;
@@ -170,10 +170,11 @@ export class MeshPeer {
     return { kind: "set-paths", nodeId: this.#peer.nodeId, paths: this.table, mode: this.#mode };
   }
 
-  /** Where a handshake message goes: the best path, or all in doubt. Held for a while if there is none. */
+  /** Where a handshake message goes: the best path, or all in doubt. Held for a while if none is sure to carry it. */
   routeHandshake(bytes: Uint8Array, now: Instant): PathAddress[] {
     const targets = this.#handshakeTargets();
-    this.#held = targets.length === 0 ? { bytes, until: addMs(now, HELD_MESSAGE_MS) } : undefined;
+    const isSure = targets.length > 0 && this.#usable[0]?.trusted !== false;
+    this.#held = isSure ? undefined : { bytes, until: addMs(now, HELD_MESSAGE_MS), wasSent: targets.length > 0 };
     this.#earlySends = 0;
     return targets;
   }
@@ -194,9 +195,10 @@ export class MeshPeer {
     this.#held = undefined;
   }
 
-  /** The handshake message that waited for a path, now that there is one. */
+  /** The handshake message that waited for a path, or for one that is known to work, now that there is one. */
   takeHeld(now: Instant): Uint8Array | undefined {
     if (this.#held === undefined || this.table.length === 0) return undefined;
+    if (this.#held.wasSent && this.#usable[0]?.trusted !== true) return undefined;
     const { bytes, until } = this.#held;
     this.#held = undefined;
     return now < until ? bytes : undefined;

@@ -149,7 +149,7 @@ export class Mesh {
 
   /** There is no control stream: calls go through members until there is. */
   handleSignallingLost(time: ClockReading): void {
-    this.#calls.handleSignallingLost(time.now);
+    this.#calls.handleSignallingLost(time);
   }
 
   /**
@@ -341,6 +341,7 @@ export class Mesh {
     const added = this.#peers.upsert(verified);
     if (added === undefined) return;
     this.#gathering.introduce(added, time.now);
+    this.#calls.introduce(added, time.now);
     this.#drain(added, time);
   }
 
@@ -378,6 +379,7 @@ export class Mesh {
         return;
       case "channel-wanted":
       case "channel-unwanted":
+      case "seen-at":
         this.#gathering.handlePathEvent(peer, event, time.now);
         return;
       case "paths":

@@ -42,6 +42,8 @@ export type PeerPathsEvent =
   | ({ readonly kind: "channel-wanted" } & ChannelPlace)
   /** The channel is of no use any more. */
   | ({ readonly kind: "channel-unwanted" } & ChannelPlace)
+  /** The peer has seen us come from this address; told only while there is no server that could tell. */
+  | { readonly kind: "seen-at"; readonly linkId: LinkId; readonly address: UdpAddress }
   /** The table of usable paths has changed: the active one first, empty if there is none. */
   | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }
   /** Another path is active than before; null is none. `why` is a plain phrase. */

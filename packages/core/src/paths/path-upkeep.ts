@@ -20,10 +20,12 @@ export interface RoleOptions {
   /** `best` keeps a few other paths warm, `all` checks every usable path like the active one. */
   readonly warm: "best" | "all";
   readonly hasTraffic: boolean;
+  /** The active path is to last without traffic, too. */
+  readonly isKept: boolean;
 }
 
 /** Says which paths are active, warm or resting, and plans their checks. */
-export function assignRoles(set: PathSet, { active, warm, hasTraffic }: RoleOptions, now: Instant): void {
+export function assignRoles(set: PathSet, { active, warm, hasTraffic, isKept }: RoleOptions, now: Instant): void {
   const others = [...set.all()].filter((path) => path !== active && path.isUsable).sort(comparePaths);
   for (const path of set.all()) path.role = path === active ? "active" : "resting";
   for (const [index, path] of others.entries()) {
@@ -31,7 +33,7 @@ export function assignRoles(set: PathSet, { active, warm, hasTraffic }: RoleOpti
     else if (index < MAX_WARM_STANDBY) path.role = "warm";
   }
   if (hasTraffic && active?.isSuspect === true) recheck(others, now);
-  for (const path of set.all()) path.planHeartbeat(hasTraffic);
+  for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept);
 }
 
 /** While the active path is in question, it is good to know which other one works. */

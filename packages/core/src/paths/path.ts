@@ -206,11 +206,13 @@ export class Path implements PathMetrics {
   }
 
   /** Plans the next heartbeat, or none. Leaves a run alone. */
-  planHeartbeat(hasTraffic: boolean): void {
+  planHeartbeat(hasTraffic: boolean, isKept: boolean): void {
     if (this.#run !== undefined) return;
     this.nextCheckAt = undefined;
-    if (!hasTraffic || !this.isUsable || this.role === "resting" || this.lastCheckAt === undefined) return;
-    this.nextCheckAt = addMs(this.lastCheckAt, this.role === "active" ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS);
+    const isActive = this.role === "active";
+    const isChecked = hasTraffic ? this.role !== "resting" : isKept && isActive;
+    if (!isChecked || !this.isUsable || this.lastCheckAt === undefined) return;
+    this.nextCheckAt = addMs(this.lastCheckAt, isActive && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS);
   }
 
   /** Looks for the largest datagram that passes while the path is in use, and keeps looking if it is the active one. */

@@ -17,7 +17,7 @@
 import type { IpRange } from "../addresses/index.ts";
 import { encodeHex } from "../bytes/index.ts";
 import { formatUdpAddress, type PathAddress, udpAddressEquals } from "../net/index.ts";
-import type { RandomBytes } from "../random.ts";
+import { type RandomBytes, randomUnit } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
 import { ActivePath } from "./active-path.ts";
@@ -39,7 +39,7 @@ import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule } from "./
 import { PeerPlace } from "./peer-place.ts";
 import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-channels.ts";
 import { SilenceWatch } from "./silence-watch.ts";
-import { CALL_BURST, CALL_REFILL_MS, TRAFFIC_MS, WAKE_GRACE_MS } from "./timings.ts";
+import { CALL_BURST, CALL_REFILL_MS, KEPT_SPREAD_MS, TRAFFIC_MS, WAKE_GRACE_MS } from "./timings.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 export interface PeerPathsOptions {
@@ -229,8 +229,24 @@ export class PeerPaths {
     this.#update(now);
   }
 
+  /** There is no server to call through: what works is kept, with or without traffic. */
+  handleSignallingLost(now: Instant): void {
+    this.#demand.isServerAway = true;
+    const active = this.#active.path;
+    // All peers learn of it at the same moment.
+    const spreadMs = Math.floor(randomUnit(this.#random) * KEPT_SPREAD_MS);
+    if (this.#demand.isKept(now) && active?.isTrusted(now) === false) active.startRun(addMs(now, spreadMs));
+    this.#update(now);
+  }
+
   /** Calls can be delivered again: no waiting for the back-off. */
   handleSignallingReady(now: Instant): void {
+    this.#demand.isServerAway = false;
+    this.handleCallsWanted(now);
+  }
+
+  /** Somebody has turned up who passes calls on: no waiting for the back-off. */
+  handleCallsWanted(now: Instant): void {
     if (this.#demand.hasTraffic(now) && !this.#active.isSettled(now)) this.#attempts.restart(now);
     this.#update(now);
   }
@@ -263,7 +279,8 @@ export class PeerPaths {
 
   /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
   wantsRelay(now: Instant): boolean {
-    return this.#demand.isWanted(now) && !this.#active.isSettled(now);
+    if (this.#demand.isPressing(now)) return !this.#active.isSettled(now);
+    return this.#demand.isKept(now) && this.#active.path?.kind !== "direct";
   }
 
   /** Since when the path in use is in question; undefined if it is not. */
@@ -327,13 +344,16 @@ export class PeerPaths {
       this.#history.recordAttempt(path, { result: "answered", why, afterMs }, now);
     }
     path.handleAnswer(answer.rttMs, answer.mapped, now);
+    this.#demand.handleAnswer(now);
+    const isOwnSight = path.kind === "direct" && this.#demand.isServerAway;
+    if (isOwnSight) this.#events.push({ kind: "seen-at", linkId: path.address.linkId, address: answer.mapped });
   }
 
   #doubtAll(now: Instant): void {
     const hasTraffic = this.#demand.hasTraffic(now);
     for (const path of this.#set.all()) {
       path.doubt(now);
-      if (hasTraffic) path.startRun(now);
+      if (hasTraffic || this.#demand.isKept(now)) path.startRun(now);
     }
     if (hasTraffic) this.#attempts.restart(now);
   }
@@ -367,7 +387,8 @@ export class PeerPaths {
     this.#chooseActive(now);
     this.#pursue(now);
     const { path: active } = this.#active;
-    assignRoles(this.#set, { active, warm: this.#warm, hasTraffic: this.#demand.hasTraffic(now) }, now);
+    const [hasTraffic, isKept] = [this.#demand.hasTraffic(now), this.#demand.isKept(now)];
+    assignRoles(this.#set, { active, warm: this.#warm, hasTraffic, isKept }, now);
     for (const path of this.#set.all()) path.searchMtu(this.#demand.hasTraffic(now), now);
     this.#sendDueChecks(now);
     this.#sendDueCalls(now);
@@ -426,7 +447,8 @@ export class PeerPaths {
       return;
     }
     this.#upgrades.stop();
-    if (!this.#demand.hasTraffic(now)) {
+    const isSought = this.#demand.hasTraffic(now) || (this.#demand.isKept(now) && this.#active.path === undefined);
+    if (!isSought) {
       this.#attempts.pause();
       return;
     }

@@ -46,6 +46,12 @@ export const WAKE_GRACE_MS = 300;
 /** With a direct path slower than `FAST_ENOUGH_MS`, the others are looked at again this often. */
 export const UPGRADE_INTERVAL_MS = 60_000;
 export const FAST_ENOUGH_MS = 5;
+/**
+ * Without a server, the path in use is checked every `STANDBY_HEARTBEAT_MS` even without traffic, and sought again when it
+ * fails, until it has not answered for this long. The first of these checks comes within `KEPT_SPREAD_MS`.
+ */
+export const KEPT_MS = 600_000;
+export const KEPT_SPREAD_MS = 2_000;
 /** Paths that once worked are tried this often beside the attempts, while nothing direct works. */
 export const REVIVAL_INTERVAL_MS = 5_000;
 /** Calls: a few at once, as what there is to tell comes bit by bit, then this far apart. */
