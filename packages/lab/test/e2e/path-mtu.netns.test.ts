@@ -69,3 +69,51 @@ describe.each([
     }
   });
 });
+
+/** What the engine tells hosts of packets that are too large, and what a router tells the host behind it. */
+const DEAF = `
+table inet lab_deaf {
+  chain in {
+    type filter hook input priority filter;
+    icmp type destination-unreachable counter drop
+    icmpv6 type packet-too-big counter drop
+  }
+}
+`;
+
+test("new TCP connections pass hosts that drop ICMP, on PPPoE, on 1280 bytes, and from behind a member", async () => {
+  await using world = await World.create("deaf");
+  const [hostA, hostP, hostB] = await Promise.all([
+    world.internet.host("a", { ipv6: false }),
+    world.internet.host("p", { ipv6: false, link: { mtuBytes: 1_492 } }),
+    world.internet.host("b", { ipv6: false, link: { mtuBytes: 1_280 } }),
+  ]);
+  const behind = await world.lab.host("behind");
+  await world.lab.wire(behind, hostA);
+  await behind.ip(["addr add 10.9.0.2/24 dev eth0", "route add default via 10.9.0.1"]);
+  await hostA.ip(["addr add 10.9.0.1/24 dev eth1"]);
+  await hostA.shell("echo 1 > /proc/sys/net/ipv4/ip_forward");
+  await hostA.nft(
+    `table ip lab_share { chain out { type nat hook postrouting priority srcnat; oifname "ast*" masquerade; }; }`,
+  );
+  await vanish(world.internet.router, hostP, hostB);
+  const [a, p, b] = await world.members(hostA, hostP, hostB);
+  await Promise.all([hostA, hostP, hostB, behind].map(async (host) => host.nft(DEAF)));
+  const addresses = await Promise.all([ipv4Of(p!), ipv6Of(p!), ipv4Of(b!), ipv6Of(b!)]);
+  const [ipv4OfP, , ipv4OfB] = addresses as [string, string, string, string];
+  for (const address of [ipv4OfP, ipv4OfB]) await firstAnswerMs(hostA, address);
+  const mtuOf = async () => (await a!.peer("b")).paths.find(({ state }) => state === "active")?.mtuBytes;
+  await expect.poll(mtuOf, { timeout: 10_000 }).toBe(1_252);
+  for (const address of addresses) {
+    const far = address === addresses[0] || address === addresses[1] ? hostP : hostB;
+    for (const reverse of [false, true]) {
+      const { bitsPerSecond } = await measureTcp(far, hostA, { address, seconds: 1, reverse });
+      expect(bitsPerSecond / 1e6, `${address} ${reverse ? "back" : ""}`).toBeGreaterThan(20);
+    }
+  }
+  for (const reverse of [false, true]) {
+    const { bitsPerSecond } = await measureTcp(hostB, behind, { address: ipv4OfB, seconds: 1, reverse });
+    reportFigure(`TCP from behind a member${reverse ? ", back" : ""}`, bitsPerSecond / 1e6, "Mbit/s", "20");
+    expect(bitsPerSecond / 1e6).toBeGreaterThan(20);
+  }
+});

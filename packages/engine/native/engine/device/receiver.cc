@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "device/sessions.h"
 #include "packet/ip.h"
+#include "packet/mss_clamp.h"
 
 namespace asterism {
 
@@ -243,7 +244,7 @@ void Receiver::note_authentic(Session& session, size_t len) {
   if (session.unconfirmed.load(std::memory_order_relaxed)) confirm(session);
 }
 
-bool Receiver::accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len) {
+bool Receiver::accept_inner(Peer& peer, uint8_t* packet, size_t len, size_t& inner_len) {
   if (packet[0] >> 4 == 0) {
     pass_up_inner(peer, packet, len);
     return false;
@@ -255,6 +256,9 @@ bool Receiver::accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_
     pass_up_inner(peer, packet, inner_len);
     return false;
   }
+  // What the peer announces is what this side will send: nobody but us knows how much of that fits.
+  const PathTable* paths = peer.paths.load(std::memory_order_acquire);
+  if (paths != nullptr) clamp_mss(packet, inner_len, std::min<size_t>(state_.mtu_bytes, paths->inner_limit));
   return true;
 }
 

@@ -84,7 +84,7 @@ class Receiver {
   void note_authentic(Session& session, size_t len);
   void handle_control(const Datagram& datagram);
   /** True if a whole packet at `packet` is for the host. */
-  bool accept_inner(Peer& peer, const uint8_t* packet, size_t len, size_t& inner_len);
+  bool accept_inner(Peer& peer, uint8_t* packet, size_t len, size_t& inner_len);
   bool source_allowed(const Peer& peer, const uint8_t* packet);
   void pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len);
   void confirm(Session& session);

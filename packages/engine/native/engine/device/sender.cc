@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "packet/ip.h"
+#include "packet/mss_clamp.h"
 #include "packet/oversize.h"
 #include "wire/demux.h"
 
@@ -138,6 +139,8 @@ void Sender::send_frame(Peer& peer, Session& session, const PathTable& paths, si
     state_.counters->drop(Drop::bad_offload);
     return;
   }
+  // What the kernel leaves to be split is no SYN.
+  if (task_->splitter.count() == 1) clamp_mss(packet(), packet_len, largest_packet(paths));
   send_packets(peer, session, paths);
 }
 
@@ -156,7 +159,7 @@ void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) 
   }
 }
 
-size_t Sender::padding_limit(const PathTable& paths) const {
+size_t Sender::largest_packet(const PathTable& paths) const {
   return std::min<size_t>(state_.mtu_bytes, paths.inner_limit);
 }
 
@@ -207,7 +210,7 @@ void Sender::send_fragments(Peer& peer, Session& session, const PathTable& paths
 void Sender::send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len,
                          uint64_t counter) {
   const Path& path = paths.paths[paths.first];
-  const DatagramLayout layout = datagram_layout(path.to.channel, len, padding_limit(paths));
+  const DatagramLayout layout = datagram_layout(path.to.channel, len, largest_packet(paths));
   if (layout.padded_len > MAX_INNER_BYTES) return state_.counters->drop(Drop::too_large);
   uint8_t* room = groups_.room(peer, path, layout.datagram_len());
   if (!seal_datagram(session, SEND_READER, counter, layout, packet, len, room)) {
@@ -236,7 +239,7 @@ bool Sender::worth_a_task(const PathTable& paths) const {
   if (workers_.count() == 0 || count < MIN_TASK_PACKETS || count > SealTask::MAX_PACKETS) return false;
   if (paths.second != PathTable::NONE) return false;
   const Path& path = paths.paths[paths.first];
-  const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), padding_limit(paths));
+  const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), largest_packet(paths));
   return layout.padded_len <= MAX_INNER_BYTES && groups_.has_room_for_piece(path, count, layout.datagram_len());
 }
 

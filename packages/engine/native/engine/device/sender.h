@@ -46,7 +46,7 @@ class Sender {
   void report_too_big(const uint8_t* packet, size_t len, size_t mtu);
   void send_fragments(Peer& peer, Session& session, const PathTable& paths, const uint8_t* packet, size_t len);
   /** Up to what size inner packets are padded. */
-  size_t padding_limit(const PathTable& paths) const;
+  size_t largest_packet(const PathTable& paths) const;
   bool worth_a_task(const PathTable& paths) const;
   void send_as_task(Peer& peer, Session& session, const Path& path, uint64_t counter);
   void next_task();
