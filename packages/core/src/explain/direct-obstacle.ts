@@ -8,6 +8,7 @@ export type ObstacleCase =
   | "symmetric-both"
   | "symmetric-port-restricted"
   | "one-way"
+  | "small-packets-only"
   | "same-nat"
   | "looking"
   | "nat-unknown"
@@ -27,7 +28,27 @@ const MAP_PORT = "a port mapping (UPnP, NAT-PMP or PCP in the router, or a forwa
 
 /** The first obstacle that is certain; else the likeliest. */
 export function directObstacle(facts: Facts): Obstacle {
-  return blockedUdp(facts) ?? ipVersions(facts) ?? natPair(facts) ?? behaviour(facts) ?? lastGuess(facts);
+  return (
+    narrowPath(facts) ??
+    blockedUdp(facts) ??
+    ipVersions(facts) ??
+    natPair(facts) ??
+    behaviour(facts) ??
+    lastGuess(facts)
+  );
+}
+
+/** A direct path works, but carries no traffic. */
+function narrowPath({ peer, tried }: Facts): Obstacle | undefined {
+  const narrow = tried.find(({ kind, state, smallPacketsOnly }) => {
+    return kind === "direct" && state === "standby" && smallPacketsOnly;
+  });
+  if (narrow === undefined) return undefined;
+  return {
+    case: "small-packets-only",
+    why: `on the direct path to ${peer.name} (${narrow.remote}) small packets pass and large ones vanish`,
+    help: "look for a firewall, tunnel or line between them that drops packets of 1200 bytes",
+  };
 }
 
 function blockedUdp({ udp, peer }: Facts): Obstacle | undefined {

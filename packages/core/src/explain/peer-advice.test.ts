@@ -23,6 +23,7 @@ const TRIED: TriedPath = {
   state: "failed",
   rttMs: null,
   lossRatio: 0,
+  smallPacketsOnly: false,
   answeredAt: null,
   heardAt: null,
 };
@@ -97,6 +98,11 @@ describe("one sentence for each case", () => {
     ["direct", { path: DIRECT }, "nothing needs doing"],
     ["direct", { path: { ...DIRECT, remote: "192.168.1.9:41641" } }, "inside the local network"],
     ["direct", { path: { ...DIRECT, remote: "[2001:db8::9]:41641" } }, "over IPv6"],
+    [
+      "direct-small-packets-only",
+      { path: DIRECT, tried: [{ ...TRIED, state: "active", smallPacketsOnly: true }] },
+      "so they travel in pieces",
+    ],
     ["direct-lossy", { path: DIRECT, tried: [{ ...TRIED, state: "active", lossRatio: 0.25 }] }, "25 % of the checks"],
     ["no-echo", { path: DIRECT, echoMs: null }, "ICMP"],
     ["no-handshake", { path: DIRECT, echoMs: null, lastHandshake: null }, "handshake"],
@@ -134,6 +140,11 @@ describe("one sentence for each case", () => {
     ],
     ["relayed-udp-blocked-here", { udp: { here: false, there: true } }, "in front of this machine blocks UDP"],
     ["relayed-udp-blocked-there", { udp: { here: true, there: false } }, "in front of b blocks UDP"],
+    [
+      "relayed-small-packets-only",
+      { tried: [{ ...TRIED, state: "standby", smallPacketsOnly: true }] },
+      "on the direct path to b (203.0.113.9:41641) small packets pass and large ones vanish",
+    ],
     ["relayed-one-way", { tried: [{ ...TRIED, heardAt: "2026-01-01T00:00:00.000Z" }] }, "one way only"],
     [
       "relayed-no-common-ip-version",

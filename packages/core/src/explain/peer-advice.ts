@@ -70,6 +70,12 @@ function direct(path: PathWords, { peer, tried }: Facts): Advice {
       text: `Packets go straight to ${peer.name}, but ${percent} % of the checks get no answer: look at the line at either end (${path.link ?? "no route"} here).`,
     };
   }
+  if (active?.smallPacketsOnly === true) {
+    return {
+      case: "direct-small-packets-only",
+      text: `Packets go straight to ${peer.name}, but large ones vanish on the way, so they travel in pieces, and no relay is of help: look for a firewall, tunnel or line between them that drops packets of 1200 bytes.`,
+    };
+  }
   return { case: "direct", text: `Packets go straight to ${peer.name}${byWhat(path)}: nothing needs doing.` };
 }
 

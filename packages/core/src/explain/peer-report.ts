@@ -108,6 +108,7 @@ function triedPath(path: PathSnapshot, { gathering, linkTo, time }: PeerFacts): 
     state,
     rttMs: rttMs === null ? null : roundMs(rttMs),
     lossRatio,
+    smallPacketsOnly: path.isNarrow,
     answeredAt: isoOrNull(path.lastAnsweredAt, time),
     heardAt: isoOrNull(path.lastHeardAt, time),
   };

@@ -41,6 +41,8 @@ export const TriedPath = Type.Object({
   state: Type.Enum(["active", "standby", "checking", "failed"] as const),
   rttMs: nullable(Type.Number()),
   lossRatio: Type.Number(),
+  /** Small packets pass, and large ones vanish. */
+  smallPacketsOnly: Type.Boolean(),
   /** When it last answered a check. */
   answeredAt: nullable(Time),
   /** When something of the peer's last came this way. */

@@ -19,9 +19,9 @@ export class ActivePath {
     return this.#path && doubtedSince(this.#path);
   }
 
-  /** A direct path works: nothing more to look for but a faster one. */
+  /** A direct path works, for packets of every size: nothing more to look for but a faster one. */
   isSettled(now: Instant): boolean {
-    return this.#path?.kind === "direct" && this.#path.isTrusted(now);
+    return this.#path?.kind === "direct" && !this.#path.isNarrow && this.#path.isTrusted(now);
   }
 
   /** Chooses anew. The change, if there is one. */

@@ -49,9 +49,28 @@ describe("a path", () => {
     expect(search.mtuBytes).toBe(mtuBytes);
   });
 
-  it("that carries less than the least size is unknown, and tried again", () => {
+  it("that carries small packets only is narrow, until a search shows otherwise", () => {
     const search = new MtuSearch(FULL_BYTES, 4);
-    const { probes } = run(search, (size) => size < 500, 3_000);
+    const { end } = run(search, (size) => size < 500, 1_000);
+    expect([search.mtuBytes, search.isNarrow]).toEqual([228, true]);
+    search.forget();
+    expect([search.mtuBytes, search.isNarrow]).toEqual([0, true]);
+    run(search, () => true, 1_000, end);
+    expect([search.mtuBytes, search.isNarrow]).toEqual([FULL_BYTES, false]);
+  });
+
+  it.each([
+    [1_171, true],
+    [1_172, false],
+  ])("that carries %i bytes is narrow: %s", (limit, isNarrow) => {
+    const search = new MtuSearch(FULL_BYTES, 4);
+    run(search, (size) => size <= limit, 10_000);
+    expect(search.isNarrow).toBe(isNarrow);
+  });
+
+  it("that carries not even the least size is unknown, and tried again", () => {
+    const search = new MtuSearch(FULL_BYTES, 4);
+    const { probes } = run(search, (size) => size < 200, 3_000);
     expect(search.mtuBytes).toBe(0);
     expect(probes.filter((size) => size === FULL_BYTES).length).toBeGreaterThan(2);
   });

@@ -11,8 +11,13 @@
 import { addMs, type Instant } from "../time.ts";
 import { MTU_FULL_AGAIN_MS, MTU_LIMITED_AGAIN_MS, MTU_PATIENCE_MS, MTU_RETRY_MS } from "./timings.ts";
 
-/** Sizes of IP packets worth trying below the full size: 1280 always passes IPv6, 576 is what IPv4 hosts must take. */
-const IP_SIZES: readonly number[] = [576, 768, 1_024, 1_200, 1_280, 1_320, 1_360, 1_400, 1_420, 1_440, 1_460];
+/**
+ * Sizes of IP packets worth trying below the full size: 1280 always passes IPv6, 576 is what IPv4 hosts must take, and
+ * the smallest shows that others were not lost by chance.
+ */
+const IP_SIZES: readonly number[] = [256, 576, 768, 1_024, 1_200, 1_280, 1_320, 1_360, 1_400, 1_420, 1_440, 1_460];
+/** A path that carries no IP packets of this size is narrow. QUIC asks for about as much (RFC 9000 §14). */
+const NARROW_IP_BYTES = 1_200;
 const UDP_HEADER_BYTES = 8;
 const IP_HEADER_BYTES = { 4: 20, 6: 40 } as const;
 
@@ -21,6 +26,7 @@ type Round = "full" | "all";
 export class MtuSearch {
   readonly #fullBytes: number;
   readonly #sizes: readonly number[];
+  readonly #narrowBelow: number;
   /** UDP payload; 0 if unknown. */
   #result = 0;
   #round: Round | undefined;
@@ -32,17 +38,27 @@ export class MtuSearch {
   #answered = 0;
   /** When to search anew. */
   #againAt: Instant | undefined;
+  #isNarrow = false;
 
   /** `fullBytes`: the largest datagram, as UDP payload, that there will ever be to send. */
   constructor(fullBytes: number, family: 4 | 6) {
     this.#fullBytes = fullBytes;
     const headers = IP_HEADER_BYTES[family] + UDP_HEADER_BYTES;
     this.#sizes = [...IP_SIZES.map((size) => size - headers).filter((size) => size < fullBytes), fullBytes];
+    this.#narrowBelow = Math.min(NARROW_IP_BYTES - headers, fullBytes);
   }
 
   /** Largest UDP payload that passes in one piece, 0 if unknown. */
   get mtuBytes(): number {
     return this.#result;
+  }
+
+  /**
+   * The last search has shown that large packets vanish, though small ones pass: no link of the internet is like that
+   * (IPv6 asks for 1280 bytes), so the path is broken or hostile. Known until a search shows otherwise.
+   */
+  get isNarrow(): boolean {
+    return this.#isNarrow;
   }
 
   /** The path is in use: searches at once if nothing is known, and again from time to time if `renew`. */
@@ -64,7 +80,7 @@ export class MtuSearch {
     this.#roundEndsAt = undefined;
   }
 
-  /** Nothing is known any more. */
+  /** Nothing is known any more but that the path is narrow, so that it is not chosen again before the next search. */
   forget(): void {
     this.pause();
     this.#result = 0;
@@ -85,6 +101,7 @@ export class MtuSearch {
 
   handleAnswer(sizeBytes: number, now: Instant): void {
     if (sizeBytes > this.#result) this.#result = sizeBytes;
+    if (sizeBytes >= this.#narrowBelow) this.#isNarrow = false;
     if (this.#round === undefined) return;
     this.#answered = Math.max(this.#answered, sizeBytes);
     if (sizeBytes === this.#fullBytes) this.#conclude(MTU_FULL_AGAIN_MS, now);
@@ -104,6 +121,7 @@ export class MtuSearch {
       // A first result is worth a second look soon: both probes of the full size may have been lost by chance.
       const isFirst = this.#result !== this.#answered || this.#againAt === undefined;
       this.#result = this.#answered;
+      this.#isNarrow = this.#answered < this.#narrowBelow;
       this.#conclude(isFirst ? MTU_RETRY_MS : MTU_LIMITED_AGAIN_MS, now);
     }
   }

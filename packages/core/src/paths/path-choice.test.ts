@@ -14,6 +14,7 @@ function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): Path
     kind: "direct",
     relays: 0,
     overStream: false,
+    isNarrow: false,
     rttMs,
     ...remote("192.0.2.1"),
     linkPreference: 0,
@@ -36,6 +37,18 @@ describe("path choice", () => {
     const direct = path("d", 300);
     expect(choosePath([relayed, direct], relayed)).toEqual({ path: direct, why: "direct instead of relayed" });
     expect(choosePath([relayed], relayed)).toEqual({ path: relayed, why: null });
+  });
+
+  it("prefers paths of full packets to narrow ones, and among these as ever", () => {
+    const narrow = path("n", 5, { isNarrow: true });
+    const stream = path("s", 300, { kind: "relayed", overStream: true });
+    expect(choosePath([narrow, stream], narrow)).toEqual({
+      path: stream,
+      why: "large packets vanish on the former path",
+    });
+    const narrowRelay = path("r", 1, { kind: "relayed", isNarrow: true });
+    expect(choosePath([narrow, narrowRelay], narrowRelay)?.path).toBe(narrow);
+    expect([narrowRelay, narrow, stream].sort(comparePaths)).toEqual([stream, narrow, narrowRelay]);
   });
 
   it.each([
@@ -90,6 +103,7 @@ describe("path choice", () => {
     linkPreference: fc.integer({ min: 0, max: 3 }),
     relayCount: fc.integer({ min: 1, max: 2 }),
     isStream: fc.boolean(),
+    isNarrow: fc.boolean(),
   });
   const anyPaths = fc.array(anyPath, { minLength: 1, maxLength: 8 }).map((paths) =>
     paths.map(({ relayCount, isStream, ...metrics }, index): PathMetrics => {

@@ -1,7 +1,8 @@
 /**
  * Which path carries the traffic: pure functions on measured values.
  *
- * Direct before relayed, relayed over UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time,
+ * Paths that carry full packets before narrow ones, direct before relayed, relayed over UDP before relayed by a stream
+ * (TCP, TLS) at either end. Then the round-trip time,
  * with hysteresis: the active path stays until another is faster by 10 ms and by 20 %. Among paths that are about equally
  * fast (half of that) IPv6 is preferred, then the nearer address (loopback, link-local, private), then the preferred
  * link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
@@ -17,6 +18,8 @@ export interface PathMetrics {
   readonly relays: number;
   /** Relayed, and one of the ends reaches its relay by a stream: what one lost packet holds up waits. */
   readonly overStream: boolean;
+  /** Small packets pass, and large ones vanish. */
+  readonly isNarrow: boolean;
   /** Smoothed. */
   readonly rttMs: number;
   /** Of the remote address. */
@@ -69,9 +72,10 @@ export function comparePaths(a: PathMetrics, b: PathMetrics): number {
 }
 
 /** Paths of a smaller class are better, however slow. */
-function classOf({ kind, overStream }: PathMetrics): number {
-  if (kind === "direct") return 0;
-  return overStream ? 2 : 1;
+function classOf({ kind, overStream, isNarrow }: PathMetrics): number {
+  const narrow = isNarrow ? 3 : 0;
+  if (kind === "direct") return narrow;
+  return narrow + (overStream ? 2 : 1);
 }
 
 /** True if `rttMs` is worse than `otherMs` by `share` of the hysteresis, both absolutely and relatively. */
@@ -106,6 +110,7 @@ function whyPreferred(path: PathMetrics, current: PathMetrics): string | undefin
 function whyNew(path: PathMetrics, current: PathMetrics | undefined, trusted: readonly PathMetrics[]): string {
   if (current === undefined) return "the first path that answered";
   if (!trusted.some(({ key }) => key === current.key)) return "the former path does not answer";
+  if (current.isNarrow && !path.isNarrow) return "large packets vanish on the former path";
   return path.kind === "direct" ? "direct instead of relayed" : "relayed over UDP instead of a stream";
 }
 

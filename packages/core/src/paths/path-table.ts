@@ -69,6 +69,7 @@ export function snapshotPaths(all: Iterable<Path>, active: Path | undefined, tab
       minRttMs: path.statistics.minRttMs ?? null,
       lossRatio: path.statistics.lossRatio,
       mtuBytes: path.mtu.mtuBytes || null,
+      isNarrow: path.isNarrow,
       lastAnsweredAt: path.answeredAt ?? null,
       lastHeardAt: path.heardAt ?? null,
       mappedAddress: path.mappedAddress ?? null,

@@ -83,6 +83,8 @@ export interface PathSnapshot {
   readonly lossRatio: number;
   /** Largest datagram (UDP payload) that passes in one piece, as far as it matters to this network; null if unknown. */
   readonly mtuBytes: number | null;
+  /** Small packets pass, and large ones vanish. */
+  readonly isNarrow: boolean;
   readonly lastAnsweredAt: Instant | null;
   /** When an authentic packet of the peer's last came this way. */
   readonly lastHeardAt: Instant | null;

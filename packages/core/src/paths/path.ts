@@ -115,6 +115,11 @@ export class Path implements PathMetrics {
     return this.answeredAt !== undefined && !this.failed;
   }
 
+  /** Small packets pass, and large ones don't. */
+  get isNarrow(): boolean {
+    return this.mtu.isNarrow;
+  }
+
   get isBeingChecked(): boolean {
     return this.#run !== undefined;
   }
@@ -215,17 +220,24 @@ export class Path implements PathMetrics {
     this.nextCheckAt = addMs(this.lastCheckAt, isActive && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS);
   }
 
-  /** Looks for the largest datagram that passes while the path is in use, and keeps looking if it is the active one. */
+  /**
+   * Looks for the largest datagram that passes while the path is in use. Keeps looking if it is the active one, or if
+   * only that keeps it from being so.
+   */
   searchMtu(hasTraffic: boolean, now: Instant): void {
     this.mtu.expire(now);
     if (!this.isUsable) this.mtu.forget();
-    else if (this.#mayProbe(hasTraffic, now)) this.mtu.want(this.role === "active", now);
+    else if (this.#mayProbe(hasTraffic, now)) this.mtu.want(this.#keepsProbing(), now);
     else this.mtu.pause();
   }
 
   /** When `searchMtu` has something to do. */
   mtuDueAt(hasTraffic: boolean, now: Instant): Instant | undefined {
-    return this.#mayProbe(hasTraffic, now) ? this.mtu.nextAt(this.role === "active") : undefined;
+    return this.#mayProbe(hasTraffic, now) ? this.mtu.nextAt(this.#keepsProbing()) : undefined;
+  }
+
+  #keepsProbing(): boolean {
+    return this.role === "active" || this.isNarrow;
   }
 
   #mayProbe(hasTraffic: boolean, now: Instant): boolean {

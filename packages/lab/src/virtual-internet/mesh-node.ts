@@ -140,6 +140,10 @@ export class MeshNode implements VirtualMachine {
     };
   }
 
+  get uplinks(): VirtualInterface[] {
+    return this.#uplinks.map(({ on }) => on);
+  }
+
   addUplink(on: VirtualInterface): void {
     this.#uplinks.push({ linkId: this.host.openSocket(on, PORT), on });
     this.offerCandidates();
