@@ -131,13 +131,18 @@ describe("path choice", () => {
     );
   });
 
-  it("never chooses a relayed path while a direct one is trusted, nor one that is clearly slower", () => {
+  it("never chooses a narrow, relayed or stream path while there is a better one, nor one that is clearly slower", () => {
+    /** Those that are so; all if none is. */
+    const preferring = (paths: PathMetrics[], isBetter: (path: PathMetrics) => boolean): PathMetrics[] =>
+      paths.some(isBetter) ? paths.filter(isBetter) : paths;
     fc.assert(
       fc.property(anyPaths, fc.nat(), (paths, start) => {
         const chosen = choosePath(paths, paths[start % paths.length])!.path;
-        const direct = paths.filter(({ kind }) => kind === "direct");
-        if (direct.length > 0) expect(chosen.kind).toBe("direct");
-        const fastest = Math.min(...(direct.length > 0 ? direct : paths).map(({ rttMs }) => rttMs));
+        const full = preferring(paths, ({ isNarrow }) => !isNarrow);
+        const direct = preferring(full, ({ kind }) => kind === "direct");
+        const best = preferring(direct, ({ overStream }) => !overStream);
+        expect(best).toContain(chosen);
+        const fastest = Math.min(...best.map(({ rttMs }) => rttMs));
         expect(chosen.rttMs - fastest < 10 || fastest > chosen.rttMs * 0.8).toBe(true);
       }),
     );
