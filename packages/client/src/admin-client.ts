@@ -6,6 +6,7 @@ import {
   type AdminRelay,
   type AdminToken,
   type AdminUser,
+  type ChangeNetworkRequest,
   type CreateKeyRequest,
   type CreateKeyResponse,
   type CreateNetworkRequest,
@@ -69,6 +70,11 @@ export class AdminClient {
 
   createNetwork(body: CreateNetworkRequest): Promise<AdminNetwork> {
     return this.#read({ method: "POST", path: "/networks", body }, parseAdminNetwork);
+  }
+
+  /** Changes settings of the network; what is left out stays as it is. */
+  changeNetwork(network: string, body: ChangeNetworkRequest): Promise<AdminNetwork> {
+    return this.#read({ method: "PATCH", path: `/networks/${segment(network)}`, body }, parseAdminNetwork);
   }
 
   /** Deletes the network with its keys; with `force` also if it has devices. */

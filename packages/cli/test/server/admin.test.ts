@@ -4,6 +4,7 @@ import { unwrap } from "@asterism/core/errors";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { runAdmin } from "./run-admin.ts";
 import { createMachine, joinWith, rejection, startTestServer, type TestServer } from "./test-server.ts";
+import { TestStream } from "./test-stream.ts";
 
 let now = Date.now();
 let test: TestServer;
@@ -143,6 +144,8 @@ describe("asterism admin", () => {
       [["network", "create", "bits", "--ipv4", "10.0.0.1/8"], "CIDR"],
       [["network", "create", "l2", "--kind", "ethernet"], "not supported in this version"],
       [["network", "create", "l2", "--kind", "token-ring"], "ethernet"],
+      [["network", "set", "default"], "hard-nat-punching"],
+      [["network", "set", "default", "--hard-nat-punching", "maybe"], "on, off"],
       [["frobnicate"], "unknown command"],
     ];
     for (const [args, problem] of mistakes) {
@@ -168,6 +171,24 @@ describe("admin API", () => {
     const two = await test.admin.createToken({ name: "two" });
     const mixed = `astt_${one.id}_${two.token.slice(-43)}`;
     expect(await rejection(remote(mixed).info())).toMatchObject({ code: "not-authorised" });
+  });
+
+  it("changes settings of a network, of which its devices hear at once", async () => {
+    await test.admin.createNetwork({ name: "shy" });
+    const machine = createMachine();
+    const { nodeId } = await joinWith(await test.key({ network: "shy" }), machine, "member");
+    const stream = await TestStream.connect(test.server, machine, nodeId);
+    expect((await stream.next("map")).network.hardNatPunching).toBe(true);
+    const changed = await admin("network", "set", "shy", "--hard-nat-punching", "off", "--json");
+    expect(JSON.parse(changed.stdout)).toMatchObject({ name: "shy", hardNatPunching: false });
+    const delta = await stream.next("delta");
+    expect(delta).toMatchObject({ network: { name: "shy", hardNatPunching: false }, upserts: [], removals: [] });
+    // What is so already is no change.
+    expect((await admin("network", "set", "shy", "--hard-nat-punching", "off")).code).toBe(0);
+    expect(await test.admin.getNetwork("shy")).toMatchObject({ hardNatPunching: false });
+    expect(await test.admin.changeNetwork("shy", {})).toMatchObject({ hardNatPunching: false });
+    const again = await TestStream.connect(test.server, machine, nodeId);
+    expect(await again.next("map")).toMatchObject({ version: delta.version, network: { hardNatPunching: false } });
   });
 
   it("keeps devices of equal names in several networks apart", async () => {

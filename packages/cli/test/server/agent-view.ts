@@ -1,4 +1,4 @@
-import type { DeltaMessage, MapMessage, PeerInfo, SelfInfo } from "@asterism/core/control";
+import type { DeltaMessage, MapMessage, NetworkInfo, PeerInfo, SelfInfo } from "@asterism/core/control";
 import type { Machine, TestServer } from "./test-server.ts";
 import { TestStream } from "./test-stream.ts";
 
@@ -7,6 +7,7 @@ export class AgentView {
   epoch = "";
   version = -1;
   #self: SelfInfo | undefined;
+  #network: NetworkInfo | undefined;
   readonly #peers = new Map<string, PeerInfo>();
 
   apply(message: MapMessage | DeltaMessage): void {
@@ -20,12 +21,14 @@ export class AgentView {
       for (const nodeId of message.removals) this.#peers.delete(nodeId);
     }
     this.#self = message.self ?? this.#self;
+    this.#network = message.network ?? this.#network;
     this.epoch = message.epoch;
     this.version = message.version;
   }
 
   content() {
-    return { self: this.#self, peers: [...this.#peers.values()].toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1)) };
+    const peers = [...this.#peers.values()].toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+    return { network: this.#network, self: this.#self, peers };
   }
 }
 

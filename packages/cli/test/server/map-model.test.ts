@@ -30,13 +30,13 @@ interface Member {
 }
 
 interface Step {
-  readonly kind: "join" | "rename" | "remove" | "record" | "reconnect" | "restart";
+  readonly kind: "join" | "rename" | "remove" | "record" | "setting" | "reconnect" | "restart";
   readonly who: number;
   readonly name: string;
 }
 
 const operation: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom("join" as const, "rename", "remove", "record", "reconnect", "restart"),
+  kind: fc.constantFrom("join" as const, "rename", "remove", "record", "setting", "reconnect", "restart"),
   who: fc.nat({ max: 30 }),
   name: fc.constantFrom("a", "b", "c", "d", "e", "f"),
 });
@@ -80,6 +80,8 @@ async function change({ kind, who, name }: Step, members: Member[], key: string)
   if (kind === "remove") {
     await test.admin.removeDevice(nodeId);
     members.splice(members.indexOf(member), 1);
+  } else if (kind === "setting") {
+    await test.admin.changeNetwork(network.id, { hardNatPunching: who % 2 === 0 });
   } else if (kind === "rename") {
     await test.admin.renameDevice(nodeId, `${name}-${nodeId.slice(5, 12)}`);
   } else {

@@ -48,6 +48,8 @@ export const AdminNetwork = Type.Object({
   ipv4Range: Ipv4Range,
   ipv6Range: Ipv6Range,
   mtuBytes: Type.Integer(),
+  /** Members may guess ports to get through NATs that leave no other way. */
+  hardNatPunching: Type.Optional(Type.Boolean()),
   deviceCount: Type.Integer(),
   createdAt: Timestamp,
 });
@@ -60,6 +62,10 @@ export const CreateNetworkRequest = Type.Object({
   ipv4Range: Type.Optional(Ipv4Range),
 });
 export type CreateNetworkRequest = Static<typeof CreateNetworkRequest>;
+
+/** What is left out stays as it is. */
+export const ChangeNetworkRequest = Type.Object({ hardNatPunching: Type.Optional(Type.Boolean()) });
+export type ChangeNetworkRequest = Static<typeof ChangeNetworkRequest>;
 
 export const AdminUser = Type.Object({ id: Id, name: Label, createdAt: Timestamp });
 export type AdminUser = Static<typeof AdminUser>;
@@ -183,6 +189,7 @@ export type CreateRelayRequest = Static<typeof CreateRelayRequest>;
 export const MAX_LIST_ITEMS = 20_000;
 
 export const parseCreateNetworkRequest = createParser("network", CreateNetworkRequest);
+export const parseChangeNetworkRequest = createParser("network", ChangeNetworkRequest);
 export const parseCreateUserRequest = createParser("user", CreateUserRequest);
 export const parseCreateKeyRequest = createParser("join key", CreateKeyRequest);
 export const parseRenameDeviceRequest = createParser("device", RenameDeviceRequest);

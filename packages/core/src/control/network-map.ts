@@ -13,6 +13,8 @@ export const NetworkInfo = Type.Object({
   ipv6Range: Ipv6Range,
   /** MTU of the overlay interface. */
   mtuBytes: Type.Integer({ minimum: 1280, maximum: 65_535 }),
+  /** Members may guess ports to get through NATs that leave no other way; left out by older servers: they may. */
+  hardNatPunching: Type.Optional(Type.Boolean()),
 });
 export type NetworkInfo = Static<typeof NetworkInfo>;
 

@@ -80,7 +80,7 @@ export class Sites implements AsyncDisposable {
     const { delayMs } = this.#options;
     const access: AttachOptions = delayMs > 0 ? { ...IPV4, link: { delayMs } } : IPV4;
     if (kind === "public") return internet.host(name, access);
-    const router = await this.#lab.router(`${name}-router`, internet, { nat: kind, ipv6: false, uplink: access });
+    const router = await this.#lab.router(`${name}-nat`, internet, { nat: kind, ipv6: false, uplink: access });
     return router.host(name);
   }
 }

@@ -11,6 +11,7 @@ export function networkInfo(row: NetworkRow): NetworkInfo {
     ipv4Range: row.ipv4_range,
     ipv6Range: row.ipv6_range,
     mtuBytes: row.mtu_bytes,
+    hardNatPunching: row.hard_nat_punching === 1,
   };
 }
 

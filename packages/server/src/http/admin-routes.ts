@@ -2,6 +2,7 @@ import {
   ADMIN_PATH,
   formatFingerprint,
   MAX_LIST_ITEMS,
+  parseChangeNetworkRequest,
   parseCreateKeyRequest,
   parseCreateNetworkRequest,
   parseCreateRelayRequest,
@@ -27,6 +28,7 @@ import { adminDevice, findDevice, removeNode, renameNode } from "../operations/d
 import {
   adminNetwork,
   adminUser,
+  changeNetwork,
   createNetwork,
   createUser,
   removeNetwork,
@@ -96,6 +98,12 @@ function addNetworkRoutes(app: FastifyInstance, { context, hub }: AdminRoutesOpt
   app.get<{ Params: Params }>(`${ADMIN_PATH}/networks/:network`, async (request) =>
     adminNetwork(context.db, await requireNetwork(context.db, param(request, "network"))),
   );
+  app.patch(`${ADMIN_PATH}/networks/:network`, async (request) => {
+    const wish = unwrap(parseChangeNetworkRequest(request.body));
+    const outcome = await changeNetwork(context, param(request, "network"), wish);
+    hub.publish(outcome.changes);
+    return adminNetwork(context.db, outcome.value);
+  });
   app.delete<{ Params: Params }>(`${ADMIN_PATH}/networks/:network`, async (request, reply) => {
     const force = query(request, "force") === "true";
     const outcome = await removeNetwork(context, param(request, "network"), force);

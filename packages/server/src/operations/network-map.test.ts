@@ -19,6 +19,7 @@ beforeAll(async () => {
     ipv4_range: "10.0.0.0/16",
     ipv6_range: "fd00::/64",
     mtu_bytes: 1420,
+    hard_nat_punching: 1,
     version: 0,
     epoch: "e",
     log_floor: 0,

@@ -1,4 +1,4 @@
-import type { DeltaMessage, MapMessage } from "@asterism/core/control";
+import type { DeltaMessage, MapMessage, NetworkInfo } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import { networkInfo, peerInfo, selfInfo } from "../domain/network-map.ts";
 import { listChangedNodes } from "../store/changes.ts";
@@ -17,6 +17,8 @@ export interface MapDifference {
   readonly epoch: string;
   readonly fromVersion: number;
   readonly version: number;
+  /** Only if the network itself has changed. */
+  readonly network: NetworkInfo | undefined;
   readonly changed: readonly MemberRow[];
   readonly removals: readonly string[];
 }
@@ -54,8 +56,9 @@ export function readDifference(db: Database, networkId: string, from: MapPositio
       epoch: network.epoch,
       fromVersion: from.version,
       version: network.version,
+      network: changedIds.includes(networkId) ? networkInfo(network) : undefined,
       changed,
-      removals: changedIds.filter((id) => !present.has(id)),
+      removals: changedIds.filter((id) => id !== networkId && !present.has(id)),
     };
   });
 }
@@ -68,6 +71,7 @@ export function deltaFor(nodeId: string, difference: MapDifference): DeltaMessag
     epoch: difference.epoch,
     fromVersion: difference.fromVersion,
     version: difference.version,
+    ...(difference.network === undefined ? {} : { network: difference.network }),
     ...(self === undefined ? {} : { self: selfInfo(self) }),
     upserts: difference.changed.filter((member) => member.id !== nodeId).map(peerInfo),
     removals: [...difference.removals],

@@ -1,11 +1,12 @@
 import { generateUlaRange } from "@asterism/core/addresses";
-import type { AdminNetwork, AdminUser, CreateNetworkRequest } from "@asterism/core/control";
+import type { AdminNetwork, AdminUser, ChangeNetworkRequest, CreateNetworkRequest } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { ServerContext } from "../context.ts";
-import type { Change, Outcome } from "../domain/change.ts";
+import { type Change, type Outcome, unchanged } from "../domain/change.ts";
 import { networkInfo } from "../domain/network-map.ts";
 import { OVERLAY_MTU_BYTES, pickIpv4Range } from "../domain/network-rules.ts";
 import { createId, randomLabel } from "../ids.ts";
+import { recordNetworkChange } from "../store/changes.ts";
 import {
   countUserBelongings,
   deleteNetwork,
@@ -15,6 +16,7 @@ import {
   insertNetwork,
   insertUser,
   listNetworks,
+  setHardNatPunching,
 } from "../store/networks.ts";
 import { countNodes, listMembers } from "../store/nodes.ts";
 import type { Database } from "../store/sqlite.ts";
@@ -54,6 +56,7 @@ export async function createNetwork(context: ServerContext, request: CreateNetwo
       ),
       ipv6_range: generateUlaRange(context.random),
       mtu_bytes: OVERLAY_MTU_BYTES,
+      hard_nat_punching: 1,
       version: 0,
       epoch: randomLabel(12),
       log_floor: 0,
@@ -62,6 +65,25 @@ export async function createNetwork(context: ServerContext, request: CreateNetwo
     };
     await insertNetwork(db, row);
     return row;
+  });
+}
+
+/** Changes settings of a network; members hear of it at once. */
+export async function changeNetwork(
+  context: ServerContext,
+  nameOrId: string,
+  { hardNatPunching }: ChangeNetworkRequest,
+): Promise<Outcome<NetworkRow>> {
+  return await context.db.transaction().execute(async (db) => {
+    const network = await requireNetwork(db, nameOrId);
+    const isSame = hardNatPunching === undefined || hardNatPunching === (network.hard_nat_punching === 1);
+    if (isSame) return unchanged(network);
+    await setHardNatPunching(db, network.id, hardNatPunching);
+    const version = await recordNetworkChange(db, network.id);
+    return {
+      value: await requireNetwork(db, network.id),
+      changes: [{ kind: "map", networkId: network.id, version }],
+    };
   });
 }
 

@@ -15,7 +15,12 @@ export async function recordChange(db: Database, networkId: string, nodeId: stri
   return version;
 }
 
-/** Ids of the nodes that changed after `fromVersion`, each once. */
+/** Writes down that the network itself changed: under its own id, as that of no node. */
+export async function recordNetworkChange(db: Database, networkId: string): Promise<number> {
+  return await recordChange(db, networkId, networkId);
+}
+
+/** Ids of the nodes, and of the network itself, that changed after `fromVersion`, each once. */
 export async function listChangedNodes(db: Database, networkId: string, fromVersion: number): Promise<string[]> {
   const rows = await db
     .selectFrom("changes")

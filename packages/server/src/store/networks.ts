@@ -24,6 +24,14 @@ export async function deleteNetwork(db: Database, id: string): Promise<void> {
   await db.deleteFrom("networks").where("id", "=", id).execute();
 }
 
+export async function setHardNatPunching(db: Database, id: string, isOn: boolean): Promise<void> {
+  await db
+    .updateTable("networks")
+    .set({ hard_nat_punching: isOn ? 1 : 0 })
+    .where("id", "=", id)
+    .execute();
+}
+
 export async function setAddressCursor(db: Database, id: string, cursor: number): Promise<void> {
   await db.updateTable("networks").set({ address_cursor: cursor }).where("id", "=", id).execute();
 }

@@ -23,6 +23,8 @@ export interface NetworksTable {
   ipv4_range: string;
   ipv6_range: string;
   mtu_bytes: number;
+  /** Members may guess ports to get through hard NATs. */
+  hard_nat_punching: Flag;
   /** Map version: rises by one with every change that members see. */
   version: number;
   /** Versions of different epochs can't be compared. */

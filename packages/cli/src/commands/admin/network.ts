@@ -30,6 +30,7 @@ export function createNetworkCommand(): Command {
           withAdmin(options, async (client) => printOne(await client.getNetwork(network), options)),
         ),
     )
+    .addCommand(setCommand())
     .addCommand(
       adminCommand("delete", "delete a network with its join keys")
         .argument("<network>", "name or id")
@@ -40,6 +41,24 @@ export function createNetworkCommand(): Command {
             printDone(`network ${network} deleted`, { deleted: network }, options);
           }),
         ),
+    );
+}
+
+function setCommand(): Command {
+  return adminCommand("set", "change settings of a network; its devices hear of it at once")
+    .argument("<network>", "name or id")
+    .addOption(
+      new Option(
+        "--hard-nat-punching <on|off>",
+        "whether devices may try many ports to get a direct path through NATs that leave no other way",
+      )
+        .choices(["on", "off"])
+        .makeOptionMandatory(),
+    )
+    .action((network: string, options: AdminOptions & { readonly hardNatPunching: "on" | "off" }) =>
+      withAdmin(options, async (client) => {
+        printOne(await client.changeNetwork(network, { hardNatPunching: options.hardNatPunching === "on" }), options);
+      }),
     );
 }
 
