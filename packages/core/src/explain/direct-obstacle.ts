@@ -5,6 +5,7 @@ export type ObstacleCase =
   | "udp-blocked-here"
   | "udp-blocked-there"
   | "no-common-ip-version"
+  | "udp-throttled"
   | "symmetric-both"
   | "symmetric-port-restricted"
   | "one-way"
@@ -31,6 +32,7 @@ export function directObstacle(facts: Facts): Obstacle {
   return (
     narrowPath(facts) ??
     blockedUdp(facts) ??
+    throttledUdp(facts) ??
     ipVersions(facts) ??
     natPair(facts) ??
     behaviour(facts) ??
@@ -68,6 +70,20 @@ function blockedUdp({ udp, peer }: Facts): Obstacle | undefined {
   }
   return undefined;
 }
+
+/** A direct path works, and is not used. */
+function throttledUdp({ tried, path, peer }: Facts): Obstacle | undefined {
+  const direct = tried.filter(({ kind, state }) => kind === "direct" && state === "standby");
+  const lossRatio = Math.max(0, ...direct.map((one) => one.lossRatio));
+  if (path.kind === "direct" || lossRatio < THROTTLED_RATIO) return undefined;
+  return {
+    case: "udp-throttled",
+    why: `the direct path to ${peer.name} loses too much: ${Math.round(100 * lossRatio)} % of its last checks got no answer`,
+    help: "see whether a firewall or provider at either end throttles UDP, or a line is overloaded; when the path gets better it is used again by itself",
+  };
+}
+
+const THROTTLED_RATIO = 0.1;
 
 function ipVersions(facts: Facts): Obstacle | undefined {
   const { here, there } = versions(facts);

@@ -145,6 +145,11 @@ describe("one sentence for each case", () => {
       { tried: [{ ...TRIED, state: "standby", smallPacketsOnly: true }] },
       "on the direct path to b (203.0.113.9:41641) small packets pass and large ones vanish",
     ],
+    [
+      "relayed-udp-throttled",
+      { tried: [{ ...TRIED, state: "standby", lossRatio: 0.4, answeredAt: "2026-01-01T00:00:00.000Z" }] },
+      "40 % of its last checks",
+    ],
     ["relayed-one-way", { tried: [{ ...TRIED, heardAt: "2026-01-01T00:00:00.000Z" }] }, "one way only"],
     [
       "relayed-no-common-ip-version",

@@ -155,6 +155,12 @@ export class Gatherer {
     this.#settle(now);
   }
 
+  /** UDP loses too much for somebody who talks: a relay's stream may serve better. Repeat while it lasts. */
+  handleLoss(now: Instant): void {
+    this.#relayUse.wantStream(now);
+    this.handleNeed(now);
+  }
+
   /** A peer wants to be reached through an allocation of ours. */
   wantChannel(owner: string, place: ChannelPlace, now: Instant): void {
     this.#clients.wantChannel(owner, place, now);

@@ -12,6 +12,7 @@ import type { RelayClients } from "./relay-clients.ts";
 import {
   MAX_RELAYS_AT_ONCE,
   MAX_STREAM_RETIRE_MS,
+  NEED_MS,
   RASH_RETIRE_FACTOR,
   RELAY_CHOICE_MS,
   RELAY_PATIENCE_MS,
@@ -41,6 +42,8 @@ export class RelayUse {
   #streamRetireMs = STREAM_RETIRE_MS;
   /** Since when the relay in use is silent, if it is no news any more that it has been so for too long. */
   #reviewedSilence: Instant | undefined;
+  /** Until then a stream is wanted although UDP brings answers. */
+  #streamWantedUntil: Instant | undefined;
   /** When another relay than the preferred one is given up. */
   #retireAt: Instant | undefined;
 
@@ -88,10 +91,17 @@ export class RelayUse {
     if (dueAt !== undefined && now >= dueAt) this.#openStream(chosen, now);
   }
 
+  /** UDP loses so much that a stream may serve better. */
+  wantStream(now: Instant): void {
+    this.#streamWantedUntil = addMs(now, NEED_MS);
+  }
+
   /** Plans the end of the stream while UDP works, and calls it off when it ceases to. */
   review(now: Instant): void {
     const id = this.#preferredId;
-    const isIdle = id !== undefined && this.#clients.hasStream(id) && this.#clients.worksOverUdp(id, now);
+    if (this.#streamWantedUntil !== undefined && now >= this.#streamWantedUntil) this.#streamWantedUntil = undefined;
+    const isSpare = id !== undefined && this.#clients.hasStream(id) && this.#clients.worksOverUdp(id, now);
+    const isIdle = isSpare && this.#streamWantedUntil === undefined;
     if (isIdle) this.#streamRetireAt ??= addMs(now, this.#streamRetireMs);
     else this.#streamRetireAt = undefined;
   }
@@ -106,7 +116,7 @@ export class RelayUse {
 
   /** When `handleTimeout` has something to do. */
   pollTimeout(): Instant | undefined {
-    return earliest(this.#retireAt, this.#streamRetireAt);
+    return earliest(earliest(this.#retireAt, this.#streamRetireAt), this.#streamWantedUntil);
   }
 
   /** When `use` has something to do, while somebody needs a relay. */
@@ -144,6 +154,7 @@ export class RelayUse {
     if (relay === undefined || relay.streams.length === 0 || this.#clients.hasStream(relay.id)) return undefined;
     const isUdpUsable = [...links].some(([linkId, { hosts }]) => this.#serverOf(relay, linkId, hosts) !== undefined);
     if (!isUdpUsable) return neededAt;
+    if (this.#streamWantedUntil !== undefined) return neededAt;
     const silentSince = this.#clients.silentSince(relay.id);
     if (silentSince === undefined) return undefined;
     return addMs(silentSince, isUdpBlocked ? 0 : UDP_PATIENCE_MS);

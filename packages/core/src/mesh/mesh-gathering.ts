@@ -52,6 +52,7 @@ export class MeshGathering {
   handlePeer({ paths }: MeshPeer, now: Instant): void {
     const { gatherer } = this.#options;
     if (paths?.wantsRelay(now) === true) gatherer.handleNeed(now, paths.doubtedSince);
+    if (paths?.wantsStream(now) === true) gatherer.handleLoss(now);
     const doubtful = paths?.doubtfulChannel(now);
     if (doubtful !== undefined) gatherer.handleRelayDoubt(doubtful.linkId, doubtful.remote, now);
   }

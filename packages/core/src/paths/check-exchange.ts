@@ -107,6 +107,11 @@ export class CheckExchange {
     return this.#inFlight.takeExpired(now);
   }
 
+  /** How many earlier checks of the path sent after `since`, an answer has shown to be lost. */
+  countOvertaken({ check, rttMs }: Extract<ReceivedCheck, { kind: "answer" }>, since: Instant, now: Instant): number {
+    return this.#inFlight.overtake(check, rttMs, since, now);
+  }
+
   nextLossAt(): Instant | undefined {
     return this.#inFlight.nextExpiryAt();
   }

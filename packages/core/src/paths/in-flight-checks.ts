@@ -1,12 +1,14 @@
 import { encodeHex } from "../bytes/index.ts";
 import { addMs, type Instant } from "../time.ts";
-import { CHECK_TIMEOUT_MS } from "./timings.ts";
+import { CHECK_TIMEOUT_MS, OVERTAKEN_RATIO } from "./timings.ts";
 
 export interface InFlightCheck {
   readonly pathKey: string;
   readonly sentAt: Instant;
   /** The size of a padded check, which searches for the path's MTU and says nothing else about the path. */
   readonly probeBytes?: number;
+  /** Taken for lost already; an answer would be late. */
+  isOvertaken?: boolean;
 }
 
 const MAX_IN_FLIGHT = 512;
@@ -26,6 +28,19 @@ export class InFlightChecks {
     const check = this.#checks.get(id);
     this.#checks.delete(id);
     return check;
+  }
+
+  /** How many checks of a path left after `since`, before `answered` and so long ago that their answers should be here. */
+  overtake(answered: InFlightCheck, rttMs: number, since: Instant, now: Instant): number {
+    const patienceMs = rttMs * (1 + OVERTAKEN_RATIO);
+    let overtaken = 0;
+    for (const check of this.#checks.values()) {
+      if (check.sentAt < since || check.sentAt >= answered.sentAt || check.pathKey !== answered.pathKey) continue;
+      if (check.probeBytes !== undefined || check.isOvertaken === true || now - check.sentAt < patienceMs) continue;
+      check.isOvertaken = true;
+      overtaken += 1;
+    }
+    return overtaken;
   }
 
   /** Removes and returns those that have waited too long. */

@@ -15,6 +15,9 @@ function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): Path
     relays: 0,
     overStream: false,
     isNarrow: false,
+    isLossy: false,
+    isProven: true,
+    loss: { ratio: 0 },
     rttMs,
     ...remote("192.0.2.1"),
     linkPreference: 0,
@@ -104,14 +107,27 @@ describe("path choice", () => {
     relayCount: fc.integer({ min: 1, max: 2 }),
     isStream: fc.boolean(),
     isNarrow: fc.boolean(),
+    delivery: fc.constantFrom("lossy", "proven", "unknown"),
   });
   const anyPaths = fc.array(anyPath, { minLength: 1, maxLength: 8 }).map((paths) =>
-    paths.map(({ relayCount, isStream, ...metrics }, index): PathMetrics => {
+    paths.map(({ relayCount, isStream, delivery, ...metrics }, index): PathMetrics => {
       const relays = metrics.kind === "direct" ? 0 : relayCount;
       const overStream = metrics.kind === "relayed" && isStream;
-      return { ...metrics, ...remote(metrics.address), relays, overStream, key: String(index) };
+      const [isLossy, isProven] = [delivery === "lossy", delivery === "proven"];
+      const loss = { ratio: isLossy ? 0.3 : 0 };
+      return {
+        ...metrics,
+        ...remote(metrics.address),
+        relays,
+        overStream,
+        isLossy,
+        isProven,
+        loss,
+        key: String(index),
+      };
     }),
   );
+  const soundPaths = anyPaths.map((paths) => paths.map((one) => ({ ...one, isLossy: false })));
 
   it("comes to rest after one change while measurements are steady", () => {
     fc.assert(
@@ -136,7 +152,7 @@ describe("path choice", () => {
     const preferring = (paths: PathMetrics[], isBetter: (path: PathMetrics) => boolean): PathMetrics[] =>
       paths.some(isBetter) ? paths.filter(isBetter) : paths;
     fc.assert(
-      fc.property(anyPaths, fc.nat(), (paths, start) => {
+      fc.property(soundPaths, fc.nat(), (paths, start) => {
         const chosen = choosePath(paths, paths[start % paths.length])!.path;
         const full = preferring(paths, ({ isNarrow }) => !isNarrow);
         const direct = preferring(full, ({ kind }) => kind === "direct");
@@ -146,6 +162,29 @@ describe("path choice", () => {
         expect(chosen.rttMs - fastest < 10 || fastest > chosen.rttMs * 0.8).toBe(true);
       }),
     );
+  });
+
+  it("never chooses a path that loses too much while one delivers", () => {
+    fc.assert(
+      fc.property(anyPaths, fc.nat(), (paths, start) => {
+        const chosen = choosePath(paths, paths[start % paths.length])!.path;
+        if (paths.some(({ isProven, isNarrow }) => isProven && !isNarrow)) expect(chosen.isLossy).toBe(false);
+      }),
+    );
+  });
+
+  it("leaves a path that loses too much for a stream that delivers, and says why", () => {
+    const lossy = path("d", 20, { isLossy: true, isProven: false, loss: { ratio: 0.4 } });
+    const stream = path("s", 60, { kind: "relayed", relays: 1, overStream: true });
+    expect(choosePath([lossy, stream], lossy)).toEqual({
+      path: stream,
+      why: "the former path loses 40 % of the checks",
+    });
+    expect(choosePath([lossy, { ...stream, isProven: false }], lossy)?.path).toBe(lossy);
+    expect(choosePath([lossy, { ...stream, isLossy: true, isProven: false }], lossy)?.path).toBe(lossy);
+    const unknown = path("u", 30, { kind: "relayed", relays: 1, isProven: false });
+    expect(choosePath([lossy, stream, unknown], stream)?.path).toBe(stream);
+    expect(choosePath([{ ...lossy, isLossy: false }, stream], stream)?.path.key).toBe("d");
   });
 
   it("sorts direct paths first", () => {

@@ -7,6 +7,9 @@
  * fast (half of that) IPv6 is preferred, then the nearer address (loopback, link-local, private), then the preferred
  * link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
  * measurements it never changes twice.
+ *
+ * A path that loses too much (`LossWatch`) comes behind all that do not: even a stream serves better. It is left only for
+ * one that has shown that it delivers.
  */
 import type { PathKind } from "./path-types.ts";
 
@@ -20,6 +23,12 @@ export interface PathMetrics {
   readonly overStream: boolean;
   /** Small packets pass, and large ones vanish. */
   readonly isNarrow: boolean;
+  /** It loses so much that others come first. */
+  readonly isLossy: boolean;
+  /** Its last checks were answered. */
+  readonly isProven: boolean;
+  /** Of the last checks, 0–1. */
+  readonly loss: { readonly ratio: number };
   /** Smoothed. */
   readonly rttMs: number;
   /** Of the remote address. */
@@ -44,8 +53,11 @@ export function choosePath<T extends PathMetrics>(
   trusted: readonly T[],
   current: T | undefined,
 ): PathChoice<T> | undefined {
-  const bestClass = Math.min(...trusted.map(classOf));
-  const eligible = trusted.filter((path) => classOf(path) === bestClass);
+  // What makes one path lose may make others lose as well.
+  const isTrying = trusted.some((path) => path.isLossy);
+  const sure = trusted.filter((path) => !isTrying || path.isLossy || path.isProven || path.key === current?.key);
+  const bestClass = Math.min(...sure.map(classOf));
+  const eligible = sure.filter((path) => classOf(path) === bestClass);
   const fastest = eligible.reduce<T | undefined>(
     (best, path) => (best === undefined || path.rttMs < best.rttMs ? path : best),
     undefined,
@@ -72,10 +84,9 @@ export function comparePaths(a: PathMetrics, b: PathMetrics): number {
 }
 
 /** Paths of a smaller class are better, however slow. */
-function classOf({ kind, overStream, isNarrow }: PathMetrics): number {
-  const narrow = isNarrow ? 3 : 0;
-  if (kind === "direct") return narrow;
-  return narrow + (overStream ? 2 : 1);
+function classOf({ kind, overStream, isLossy, isNarrow }: PathMetrics): number {
+  const relayed = overStream ? 2 : 1;
+  return (isNarrow ? 6 : 0) + (isLossy ? 3 : 0) + (kind === "direct" ? 0 : relayed);
 }
 
 /** True if `rttMs` is worse than `otherMs` by `share` of the hysteresis, both absolutely and relatively. */
@@ -111,6 +122,9 @@ function whyNew(path: PathMetrics, current: PathMetrics | undefined, trusted: re
   if (current === undefined) return "the first path that answered";
   if (!trusted.some(({ key }) => key === current.key)) return "the former path does not answer";
   if (current.isNarrow && !path.isNarrow) return "large packets vanish on the former path";
+  if (current.isLossy && !path.isLossy) {
+    return `the former path loses ${Math.round(100 * current.loss.ratio)} % of the checks`;
+  }
   return path.kind === "direct" ? "direct instead of relayed" : "relayed over UDP instead of a stream";
 }
 

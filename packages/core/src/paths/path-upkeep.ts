@@ -32,8 +32,18 @@ export function assignRoles(set: PathSet, { active, warm, hasTraffic, isKept }: 
     if (warm === "all") path.role = "active";
     else if (index < MAX_WARM_STANDBY) path.role = "warm";
   }
+  // The path that would be used again if it lost less.
+  const recovering = others.find(({ isLossy }) => isLossy);
+  if (recovering?.role === "resting") recovering.role = "warm";
   if (hasTraffic && active?.isSuspect === true) recheck(others, now);
-  for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept);
+  const isTrying = active?.isLossy === true || (active?.overStream === true && recovering !== undefined);
+  for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept, isInQuestion(path, active, isTrying));
+}
+
+/** It is open how much the path loses, and that matters now. */
+function isInQuestion(path: Path, active: Path | undefined, isTrying: boolean): boolean {
+  if (path === active) return path.loss.isOnTrial;
+  return isTrying && path.role === "warm" && !path.loss.isJudged(path.overStream);
 }
 
 /** While the active path is in question, it is good to know which other one works. */

@@ -10,6 +10,7 @@ import type { PathAddress, UdpAddress } from "../net/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
 import { ipFamilyOf } from "./address-class.ts";
 import { type CandidateKind, localityRank } from "./candidate.ts";
+import { LossWatch } from "./loss-watch.ts";
 import { MtuSearch } from "./mtu-search.ts";
 import type { PathMetrics } from "./path-choice.ts";
 import { PathStatistics } from "./path-statistics.ts";
@@ -19,10 +20,12 @@ import {
   FAILED_MS,
   HEARTBEAT_MS,
   LAST_CHECK_WAIT_MS,
+  LOSSY_HEARTBEAT_MS,
   SILENT_CHECKS,
   SILENT_MS,
   STANDBY_HEARTBEAT_MS,
   STANDBY_TRUST_MS,
+  SUSPICION_HEARTBEAT_MS,
   TRUST_MS,
 } from "./timings.ts";
 
@@ -64,6 +67,7 @@ export class Path implements PathMetrics {
   readonly family: 4 | 6;
   readonly locality: number;
   readonly statistics = new PathStatistics();
+  readonly loss = new LossWatch();
   readonly mtu: MtuSearch;
   role: PathRole = "resting";
   /** Our address as the peer sees it on this path. */
@@ -104,6 +108,14 @@ export class Path implements PathMetrics {
   get relays(): number {
     if (this.kind === "direct") return 0;
     return this.address.channel !== null && this.remoteKind === "relayed" ? 2 : 1;
+  }
+
+  get isLossy(): boolean {
+    return this.loss.isLossy;
+  }
+
+  get isProven(): boolean {
+    return this.loss.isProven(this.overStream);
   }
 
   get rttMs(): number {
@@ -200,6 +212,7 @@ export class Path implements PathMetrics {
       this.worksSince = now;
     }
     this.statistics.addAnswer(rttMs);
+    this.loss.add(true, now);
     this.mappedAddress = mapped;
     this.answeredAt = now;
     this.failed = false;
@@ -210,14 +223,22 @@ export class Path implements PathMetrics {
     this.nextCheckAt = undefined;
   }
 
-  /** Plans the next heartbeat, or none. Leaves a run alone. */
-  planHeartbeat(hasTraffic: boolean, isKept: boolean): void {
+  /** A check has brought no answer in time. */
+  handleLoss(now: Instant): void {
+    this.statistics.addLoss();
+    this.loss.add(false, now);
+  }
+
+  /** Plans the next heartbeat, or none; with traffic a sooner one where `isInQuestion`. Leaves a run alone. */
+  planHeartbeat(hasTraffic: boolean, isKept: boolean, isInQuestion: boolean): void {
     if (this.#run !== undefined) return;
     this.nextCheckAt = undefined;
     const isActive = this.role === "active";
     const isChecked = hasTraffic ? this.role !== "resting" : isKept && isActive;
     if (!isChecked || !this.isUsable || this.lastCheckAt === undefined) return;
-    this.nextCheckAt = addMs(this.lastCheckAt, isActive && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS);
+    const usualMs = isActive && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS;
+    const lossyMs = this.isLossy && hasTraffic ? LOSSY_HEARTBEAT_MS : usualMs;
+    this.nextCheckAt = addMs(this.lastCheckAt, isInQuestion && hasTraffic ? SUSPICION_HEARTBEAT_MS : lossyMs);
   }
 
   /**

@@ -166,7 +166,10 @@ export class PeerPaths {
     this.#areChannelsStale = true;
     const { removed, doubtful } = this.#set.setLinks(candidates);
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
-    for (const path of doubtful) path.doubt(now);
+    for (const path of doubtful) {
+      path.doubt(now);
+      path.loss.forget();
+    }
     this.#set.setRemotes(this.#remote);
     const hasTraffic = this.#demand.hasTraffic(now);
     if (this.#demand.isWanted(now)) {
@@ -279,8 +282,16 @@ export class PeerPaths {
 
   /** Somebody talks, or is about to, and there is no direct path: relays and fresh candidates are of use. */
   wantsRelay(now: Instant): boolean {
-    if (this.#demand.isPressing(now)) return !this.#active.isSettled(now);
+    const isSettled = this.#active.isSettled(now) && this.#active.path?.isLossy !== true;
+    if (this.#demand.isPressing(now)) return !isSettled;
     return this.#demand.isKept(now) && this.#active.path?.kind !== "direct";
+  }
+
+  /** What reaches the peer over UDP loses so much that a stream may serve better. */
+  wantsStream(now: Instant): boolean {
+    if (!this.#demand.isPressing(now)) return false;
+    const overUdp = [...this.#set.all()].filter((path) => path.isUsable && !path.overStream);
+    return overUdp.some((path) => path.isLossy) && !overUdp.some((path) => path.isProven);
   }
 
   /** Since when the path in use is in question; undefined if it is not. */
@@ -347,12 +358,15 @@ export class PeerPaths {
     this.#demand.handleAnswer(now);
     const isOwnSight = path.kind === "direct" && this.#demand.isServerAway;
     if (isOwnSight) this.#events.push({ kind: "seen-at", linkId: path.address.linkId, address: answer.mapped });
+    const overtaken = this.#checks.countOvertaken(answer, path.worksSince ?? now, now);
+    for (let count = 0; count < overtaken; count++) path.handleLoss(now);
   }
 
   #doubtAll(now: Instant): void {
     const hasTraffic = this.#demand.hasTraffic(now);
     for (const path of this.#set.all()) {
       path.doubt(now);
+      path.loss.forget();
       if (hasTraffic || this.#demand.isKept(now)) path.startRun(now);
     }
     if (hasTraffic) this.#attempts.restart(now);
@@ -397,10 +411,10 @@ export class PeerPaths {
   }
 
   #expire(now: Instant): void {
-    for (const { pathKey, sentAt, probeBytes } of this.#checks.takeLost(now)) {
+    for (const { pathKey, sentAt, probeBytes, isOvertaken } of this.#checks.takeLost(now)) {
       const path = this.#set.getByKey(pathKey);
-      const counts = probeBytes === undefined && sentAt >= (path?.worksSince ?? 0);
-      if (counts) path?.statistics.addLoss();
+      const counts = probeBytes === undefined && isOvertaken !== true && sentAt >= (path?.worksSince ?? 0);
+      if (counts) path?.handleLoss(now);
     }
     for (const path of this.#set.all()) {
       if (this.#isForgotten(path, now)) path.putOutOfUse();

@@ -16,6 +16,12 @@ export const TRUST_MS = 6_500;
 /** Checks of usable paths that carry nothing, so that NAT mappings on the way stay (assumed to live 30 s). */
 export const STANDBY_HEARTBEAT_MS = 15_000;
 export const STANDBY_TRUST_MS = 30_500;
+/** Checks of the active path while it is open whether it loses too much, and of others that may serve instead. */
+export const SUSPICION_HEARTBEAT_MS = 400;
+/** Checks of a path that loses too much, to see it recover. */
+export const LOSSY_HEARTBEAT_MS = 1_000;
+/** A check is lost if a later one of its path was answered, after a round trip and this share of it (RFC 9002 §6.1.2). */
+export const OVERTAKEN_RATIO = 0.25;
 /** While the active path is in question, the others are checked again if their last check is so long ago. */
 export const STANDBY_RECHECK_MS = 1_000;
 /** Paths beside the active one that are kept warm in mode `best`. */

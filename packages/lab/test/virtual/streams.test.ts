@@ -189,3 +189,44 @@ describe("with UDP blocked", () => {
     expect(roundTripMs(made, made.a, made.b)).toBeLessThan(3_000);
   });
 });
+
+describe("with UDP throttled", () => {
+  /** Share of the packets from `a` that reach `b`. */
+  function deliveredRatio({ world, a, b }: Pair, durationMs: number): number {
+    const start = b.delivered.length;
+    world.talk(a, b, 100, durationMs);
+    return (b.delivered.length - start) / (durationMs / 100);
+  }
+
+  it.each([0.2, 0.5])("to a loss of %d each way at one end, they change to a stream and back", (ratio) => {
+    const made = pair("open", "open");
+    const { world, relay, a, b, routers } = made;
+    world.talk(a, b, 100, 20_000);
+    expect([isDirect(a, b), isDirect(b, a), relay.streamCount]).toEqual([true, true, 0]);
+    routers[0].setUdpLoss(ratio);
+    const left = () => isRelayed(a, b) && isRelayed(b, a);
+    const startMs = world.net.world.nowMs;
+    while (!left() && world.net.world.nowMs - startMs < 120_000) world.talk(a, b, 100, 1_000);
+    const tookMs = world.net.world.nowMs - startMs;
+    process.stdout.write(`  figure: ${100 * ratio} % of UDP lost each way, away from it after ${tookMs / 1_000} s\n`);
+    expect(left()).toBe(true);
+    expect(deliveredRatio(made, 60_000)).toBeGreaterThan(0.98);
+    expect([isRelayed(a, b), isRelayed(b, a)]).toEqual([true, true]);
+    routers[0].setUdpLoss(0);
+    world.talk(a, b, 100, 90_000);
+    expect([isDirect(a, b), isDirect(b, a)]).toEqual([true, true]);
+    world.talk(a, b, 3_000, 400_000);
+    expect(relay.streamCount).toBe(0);
+  });
+
+  it("a little, nothing changes and no stream is opened", () => {
+    const made = pair("open", "open");
+    const { world, relay, a, b, routers } = made;
+    world.talk(a, b, 100, 20_000);
+    routers[0].setUdpLoss(0.03);
+    for (let minute = 0; minute < 5; minute++) {
+      world.talk(a, b, 500, 60_000);
+      expect([isDirect(a, b), isDirect(b, a), relay.streamCount]).toEqual([true, true, 0]);
+    }
+  });
+});
