@@ -13,6 +13,7 @@ import {
   PeerPaths,
   type PeerPathsEvent,
   predictionsOf,
+  type TargetBudget,
   type TrafficMode,
   type UsablePath,
 } from "../paths/index.ts";
@@ -39,6 +40,8 @@ export interface MeshPeerOptions {
   readonly overlayRanges: readonly IpRange[];
   readonly overlayMtuBytes: number;
   readonly aead: Aead;
+  /** Of all peers together. */
+  readonly targets: TargetBudget;
 }
 
 /** Something that keeps a tunnel from coming up, whatever the paths. */

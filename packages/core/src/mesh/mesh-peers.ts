@@ -1,6 +1,7 @@
 import type { IpRange } from "../addresses/index.ts";
 import { type Crypto, publicKeyBytes } from "../identity/index.ts";
 import type { LinkId } from "../net/index.ts";
+import { TargetBudget } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { WireGuard } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
@@ -24,6 +25,7 @@ export interface MeshPeersOptions {
 export class MeshPeers {
   readonly #options: MeshPeersOptions;
   readonly #nodePublicKey: Uint8Array;
+  readonly #targets = new TargetBudget();
   readonly #byNodeId = new Map<string, MeshPeer>(); // bounded: members of the map
   readonly #byHandle = new Map<number, MeshPeer>(); // bounded: likewise
   readonly #byCheckId = new Map<string, MeshPeer>(); // bounded: likewise
@@ -111,6 +113,7 @@ export class MeshPeers {
       overlayRanges,
       overlayMtuBytes,
       aead: this.#agreeOnAead(peer),
+      targets: this.#targets,
     });
   }
 

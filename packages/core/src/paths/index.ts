@@ -20,6 +20,7 @@ export {
   type RemoteCandidate,
   STREAM_PREFERENCE,
 } from "./candidate.ts";
+export { TargetBudget } from "./check-budget.ts";
 export { checkIdOf } from "./check-id.ts";
 export { type CheckId, derivePairKeys, type PairKeys } from "./check-keys.ts";
 export { offerPorts, predictionsOf } from "./offered-ports.ts";

@@ -194,6 +194,11 @@ export class Path implements PathMetrics {
     this.nextCheckAt = now;
   }
 
+  /** The check that is due has to wait. */
+  postponeCheck(until: Instant): void {
+    this.nextCheckAt = until;
+  }
+
   handleCheckSent(now: Instant): void {
     const place = this.#run ?? 0;
     this.#run = place + 1;

@@ -24,6 +24,7 @@ import { ActivePath } from "./active-path.ts";
 import { AttemptSchedule } from "./attempt-schedule.ts";
 import { CALL_ID_BYTES, type CallBody } from "./call-body.ts";
 import { acceptedCandidates, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
+import { CheckBudget, TargetBudget } from "./check-budget.ts";
 import { CheckExchange, type ReceivedCheck, type Transmit } from "./check-exchange.ts";
 import type { PairKeys } from "./check-keys.ts";
 import { nextToCheck } from "./check-queue.ts";
@@ -49,6 +50,8 @@ export interface PeerPathsOptions {
   readonly overlayRanges?: readonly IpRange[];
   /** `best` (default) keeps a few other paths warm, `all` checks every usable path like the active one (multipath). */
   readonly warm?: "best" | "all";
+  /** Shared by all peers of this host; one of its own if left out. */
+  readonly targets?: TargetBudget;
   /** MTU of the overlay, whose packets are the largest that there are to carry. */
   readonly overlayMtuBytes: number;
 }
@@ -70,6 +73,7 @@ export class PeerPaths {
   readonly #set: PathSet;
   readonly #attempts: AttemptSchedule;
   readonly #checks: CheckExchange;
+  readonly #budget: CheckBudget;
   readonly #calls = new OutgoingCalls();
   readonly #history = new PathHistory();
   readonly #callLimit = new TokenBucket(CALL_BURST, CALL_REFILL_MS);
@@ -90,6 +94,7 @@ export class PeerPaths {
 
   constructor(options: PeerPathsOptions) {
     this.#checks = new CheckExchange(options.keys, options.random);
+    this.#budget = new CheckBudget(options.targets ?? new TargetBudget());
     this.#random = options.random;
     this.#overlayRanges = options.overlayRanges ?? [];
     this.#warm = options.warm ?? "best";
@@ -476,8 +481,10 @@ export class PeerPaths {
 
   #sendDueChecks(now: Instant): void {
     for (let path = this.#nextToCheck(now); path !== undefined; path = this.#nextToCheck(now)) {
-      if (!this.#checks.sendCheck(path, now)) return;
-      path.handleCheckSent(now);
+      if (this.#checks.mayCheckFrom(now) > now) return;
+      const postponedTo = this.#budget.take(path, now);
+      if (postponedTo !== undefined) path.postponeCheck(postponedTo);
+      else if (this.#checks.sendCheck(path, now)) path.handleCheckSent(now);
     }
     for (const path of this.#set.all()) {
       for (let size = path.mtu.peek(); size !== undefined; size = path.mtu.peek()) {

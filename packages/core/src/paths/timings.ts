@@ -72,3 +72,13 @@ export const CALL_BURST = 8;
 export const CALL_REFILL_MS = 1_000;
 /** Answers to a peer's checks: a second's worth at once, then this many a second. */
 export const MAX_ANSWERS_PER_SECOND = 200;
+/**
+ * Checks to places that never answered: for one peer, and to one IP address of all peers, so many at once (runs to 32
+ * candidates and more), then one every so often.
+ */
+export const UNPROVEN_PEER_BURST = 300;
+export const UNPROVEN_PEER_REFILL_MS = 250;
+export const UNPROVEN_TARGET_BURST = 300;
+export const UNPROVEN_TARGET_REFILL_MS = 250;
+/** IP addresses whose checks are counted. */
+export const MAX_TARGETS = 4_096;

@@ -12,6 +12,7 @@ import {
   offeredCandidates,
   PeerPaths,
   type PeerPathsEvent,
+  TargetBudget,
   type UsablePath,
 } from "@asterism/core/paths";
 import {
@@ -67,6 +68,7 @@ export class PathNode implements VirtualMachine {
   readonly #random: SeededRandom;
   readonly #uplinks: Uplink[] = [];
   readonly #peers = new Map<string, Peer>();
+  readonly #targets = new TargetBudget();
   readonly #gathering = new Map<number, StunTransaction>();
   readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
   #gatheredAt: Instant | undefined;
@@ -128,7 +130,13 @@ export class PathNode implements VirtualMachine {
     const keys = derivePairKeys({ sharedSecret, localPublicKey: own, remotePublicKey: theirs });
     if (keys === null) throw new Error("no keys");
     const random = (sizeBytes: number): Uint8Array => this.#random.bytes(sizeBytes);
-    const paths = new PeerPaths({ keys, random, overlayMtuBytes: 1_408, warm: this.#options.warm ?? "best" });
+    const paths = new PeerPaths({
+      keys,
+      random,
+      targets: this.#targets,
+      overlayMtuBytes: 1_408,
+      warm: this.#options.warm ?? "best",
+    });
     this.#peers.set(other.host.name, {
       name: other.host.name,
       paths,
