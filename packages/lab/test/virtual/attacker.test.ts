@@ -119,6 +119,52 @@ describe("somebody on the way who holds checks back and sends them from his own 
   });
 });
 
+describe("somebody on the way who holds packets back until they are old", () => {
+  it("does not bring traffic back to a place that the peer has left", () => {
+    const attack = new Attack();
+    const { scenario, a, b } = attack;
+    const [line] = b.interfaces;
+    const old = b.interfaces[0]!.ipv4;
+    line!.attachment.setConditions({ ...LINE, up: { ...LINE.up, lossRatio: 1 } });
+    const began = scenario.net.world.nowMs;
+    scenario.run(4_000);
+    const held = attack.checksTo(a).filter(({ atMs, dropped }) => dropped !== null && atMs >= began);
+    expect(held.filter(({ packet }) => packet.bytes[0] === 0).length).toBeGreaterThan(0);
+    line!.attachment.setConditions(LINE);
+    line!.setAddresses({ ipv4: "203.0.113.50" });
+    b.gather();
+    scenario.until(() => a.directTo("b")?.address === "203.0.113.50", 10_000, "a → b where it is now");
+    scenario.run(3_000);
+    const movedAt = scenario.net.world.nowMs;
+    attack.replay(held, "forged address");
+    scenario.run(20_000);
+    expect(a.directTo("b")?.address).toBe("203.0.113.50");
+    const { entries } = scenario.net.world.log;
+    const toOld = entries.filter(({ atMs, packet }) => atMs > movedAt && packet.destination.address === old);
+    expect(toOld.filter(({ packet }) => packet.bytes[0] === DATA_TYPE)).toEqual([]);
+    expect(toOld.length).toBeLessThan(held.length + 30);
+  });
+
+  it("makes no answer count that is older than 5 s", () => {
+    const attack = new Attack();
+    const { scenario, a } = attack;
+    const [line] = a.interfaces;
+    line!.attachment.setConditions({ ...LINE, down: { ...LINE.down, lossRatio: 1 } });
+    const began = scenario.net.world.nowMs;
+    scenario.run(2_000);
+    const held = attack.checksTo(a).filter(({ atMs, packet }) => atMs >= began && packet.bytes[0] === 1);
+    expect(held.length).toBeGreaterThan(0);
+    scenario.run(6_000);
+    expect(a.directTo("b")).toBeUndefined();
+    line!.attachment.setConditions({ ...LINE, up: { ...LINE.up, lossRatio: 1 } });
+    const before = a.peer("b").paths.snapshot(a.host.now).drops["check-unexpected"] ?? 0;
+    attack.replay(held, "forged address");
+    scenario.run(100);
+    expect(a.peer("b").paths.snapshot(a.host.now).drops["check-unexpected"]).toBe(before + held.length);
+    expect(a.directTo("b")).toBeUndefined();
+  });
+});
+
 describe("anybody", () => {
   it("who sends rubbish in the form of checks gets no answer and changes nothing", () => {
     const attack = new Attack();

@@ -115,6 +115,17 @@ describe("a hostile member that forwards calls", () => {
     expect(drops(b, "call-stale")).toBe(1);
   });
 
+  test("can't bring an older call to bear after a younger one", () => {
+    const { b } = scene;
+    const older = scene.call();
+    scene.world.run(3_000);
+    const younger = scene.kept.at(-1)!;
+    expect(younger).not.toEqual(older);
+    scene.hand(b, "a", younger);
+    scene.hand(b, "a", older);
+    expect(drops(b, "call-replayed")).toBe(1);
+  });
+
   test("can't occupy a member by flooding it", () => {
     const { world, a, b, m } = new HostileForwarder({ connected: true });
     const rubbish = encodeAgentMessage({ kind: "forwarded-call", from: "a", sealed: new Uint8Array(500).fill(1) });
