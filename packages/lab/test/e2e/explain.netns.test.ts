@@ -44,9 +44,12 @@ async function explain(agent: AgentProcess, peer: string): Promise<PeerExplanati
   return unwrap(parseExplanation(JSON.parse(stdout)));
 }
 
-describe("netcheck", () => {
-  test("says what the NAT does, where servers see this machine, and which relay is preferred", async () => {
-    await using world = await World.create("check", ["--relay", "none"]);
+describe.concurrent("netcheck", () => {
+  test("says what the NAT does, where servers see this machine, and which relay is preferred", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("check", ["--relay", "none"], { onTestFailed });
     const relay = await startRelay(world);
     const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
     const [agent] = await world.members(await home.host("laptop"));
@@ -84,8 +87,8 @@ describe("netcheck", () => {
     }
   });
 
-  test("tells a firewall that blocks UDP, and what to do about it", async () => {
-    await using world = await World.create("blocked", ["--relay", "none"]);
+  test("tells a firewall that blocks UDP, and what to do about it", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("blocked", ["--relay", "none"], { onTestFailed });
     await startRelay(world);
     const office = await world.lab.router("office", world.internet, { nat: "masquerade", firewall: "block-udp" });
     const [agent] = await world.members(await office.host("desk"));
@@ -99,8 +102,11 @@ describe("netcheck", () => {
     expect(check.links.map(({ type }) => type)).toContain("udp blocked");
   });
 
-  test("without an agent the code is 3; in no network the message says how to mend it", async () => {
-    await using world = await World.create("alone");
+  test("without an agent the code is 3; in no network the message says how to mend it", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("alone", [], { onTestFailed });
     const agent = await world.agent(await world.internet.host("alone"));
     const outside = await agent.command(["netcheck"], { allowFailure: true });
     expect(outside.code).toBe(1);
@@ -111,9 +117,9 @@ describe("netcheck", () => {
   });
 });
 
-describe("explain", () => {
-  test("a direct path in one LAN needs nothing", async () => {
-    await using world = await World.create("lan", ["--relay", "none"]);
+describe.concurrent("explain", () => {
+  test("a direct path in one LAN needs nothing", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("lan", ["--relay", "none"], { onTestFailed });
     await startRelay(world);
     const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
     const [a, b] = await world.members(await home.host("a"), await home.host("b"));
@@ -138,8 +144,11 @@ describe("explain", () => {
     expect(stdout).toContain("NAT there");
   });
 
-  test("a relayed path says what was tried, which relay carries it, and what stands in the way", async () => {
-    await using world = await World.create("relayed", ["--relay", "none"]);
+  test("a relayed path says what was tried, which relay carries it, and what stands in the way", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("relayed", ["--relay", "none"], { onTestFailed });
     const relay = await startRelay(world);
     const [a, b] = await world.members(
       await world.internet.host("a", { ipv6: false }),
@@ -180,8 +189,11 @@ describe("explain", () => {
     expect(after.history.changes.map(({ to }) => to.kind)).toEqual(expect.arrayContaining(["relayed", "direct"]));
   }, 240_000);
 
-  test("where UDP is blocked at one end, both ends know which, and the relay is used over TCP", async () => {
-    await using world = await World.create("tcp", ["--relay", "none"]);
+  test("where UDP is blocked at one end, both ends know which, and the relay is used over TCP", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("tcp", ["--relay", "none"], { onTestFailed });
     await startRelay(world);
     const office = await world.lab.router("office", world.internet, {
       nat: "masquerade",
@@ -201,8 +213,8 @@ describe("explain", () => {
       .toBe("relayed-udp-blocked-there");
   }, 200_000);
 
-  test("offline peers, different passphrases and strangers are told apart", async () => {
-    await using world = await World.create("apart");
+  test("offline peers, different passphrases and strangers are told apart", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("apart", [], { onTestFailed });
     const key = await world.server.createKey({ reusable: true });
     const a = await world.agent(await world.internet.host("a"));
     const b = await world.agent(await world.internet.host("b"));
@@ -223,8 +235,11 @@ describe("explain", () => {
       .toBe("peer-offline");
   });
 
-  test("an agent that comes up while the server is down still has its relays, and reaches its peer by them", async () => {
-    await using world = await World.create("cached", ["--relay", "none"]);
+  test("an agent that comes up while the server is down still has its relays, and reaches its peer by them", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("cached", ["--relay", "none"], { onTestFailed });
     const relay = await startRelay(world);
     const [a, b] = await world.members(
       await world.internet.host("a", { ipv6: false }),
@@ -248,9 +263,12 @@ describe("explain", () => {
   }, 180_000);
 });
 
-describe("statistics", () => {
-  test("the agent counts how pairs connect, and the server adds it up by their NATs", async () => {
-    await using world = await World.create("statistics", ["--relay", "none"]);
+describe.concurrent("statistics", () => {
+  test("the agent counts how pairs connect, and the server adds it up by their NATs", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("statistics", ["--relay", "none"], { onTestFailed });
     await startRelay(world);
     const home = await world.lab.router("home", world.internet, { nat: "masquerade", ipv6: false });
     const key = await world.server.createKey({ reusable: true });

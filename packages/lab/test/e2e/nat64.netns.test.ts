@@ -4,7 +4,7 @@ import { measureTcp, Nat64Gateway } from "../../src/index.ts";
 import { firstAnswerMs, ipv4Of, ipv6Of, reportFigure, World } from "./world.ts";
 
 test("a host without IPv4 joins a server of which it has the IPv4 address, and reaches a peer without IPv6", async () => {
-  await using world = await World.create("nat64", [], { ipv6: false });
+  await using world = await World.create("nat64", [], { uplink: { ipv6: false } });
   const [mobile, home] = await Promise.all([
     world.lab.router("mobile", world.internet, { nat: "port-restricted" }),
     world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false }),

@@ -1,10 +1,17 @@
-import { onTestFailed } from "vitest";
+import { onTestFailed, type TestContext } from "vitest";
 import { type AttachOptions, Lab } from "../../src/index.ts";
 import type { Host } from "../../src/net/host.ts";
 import type { Internet } from "../../src/net/internet.ts";
 import { type AgentOptions, AgentProcess } from "../../src/product/agent-process.ts";
 import { warmUp } from "../../src/product/asterism-command.ts";
 import { ServerProcess } from "../../src/product/server-process.ts";
+
+export interface WorldOptions {
+  /** Of the server's host. */
+  readonly uplink?: AttachOptions;
+  /** Of a test's own context: tests that run beside others have to name it. */
+  readonly onTestFailed?: TestContext["onTestFailed"];
+}
 
 /** A lab with a server on a public host; agents are added as a story needs them. Logs are shown when a test fails. */
 export class World implements AsyncDisposable {
@@ -14,25 +21,25 @@ export class World implements AsyncDisposable {
   readonly server: ServerProcess;
   readonly #agents: AgentProcess[] = []; // bounded: agents of one test
 
-  private constructor(lab: Lab, internet: Internet, server: ServerProcess) {
+  private constructor(lab: Lab, internet: Internet, server: ServerProcess, options: WorldOptions) {
     this.lab = lab;
     this.internet = internet;
     this.server = server;
     this.serverHost = server.host;
-    onTestFailed(() => {
+    (options.onTestFailed ?? onTestFailed)(() => {
       const processes = [this.server.process, ...this.#agents.map((agent) => agent.process)];
       process.stderr.write(processes.map((one) => one.describe()).join("\n"));
     });
   }
 
   /** `serverArgs`: of `asterism server`, which relays too unless told not to. */
-  static async create(tag: string, serverArgs: readonly string[] = [], uplink: AttachOptions = {}): Promise<World> {
+  static async create(tag: string, serverArgs: readonly string[] = [], options: WorldOptions = {}): Promise<World> {
     const lab = Lab.create(tag);
     try {
       const internet = await lab.internet();
-      const serverHost = await internet.host("server", uplink);
+      const serverHost = await internet.host("server", options.uplink);
       await warmUp(serverHost);
-      return new World(lab, internet, await ServerProcess.start(serverHost, { args: serverArgs }));
+      return new World(lab, internet, await ServerProcess.start(serverHost, { args: serverArgs }), options);
     } catch (error: unknown) {
       await lab[Symbol.asyncDispose]();
       throw error;

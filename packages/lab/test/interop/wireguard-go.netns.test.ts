@@ -15,25 +15,25 @@ async function expectReach(tunnel: WireguardTunnel, from: "ours" | "theirs"): Pr
   }
 }
 
-describe.each([4, 6] as const)("wireguard-go over IPv%i", (outer) => {
-  test("answers our initiation", async () => {
-    await using tunnel = await WireguardTunnel.create({ outer, knows: "ours" });
+describe.concurrent.each([4, 6] as const)("wireguard-go over IPv%i", (outer) => {
+  test("answers our initiation", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed, { outer, knows: "ours" });
     await expectReach(tunnel, "ours");
     await expectReach(tunnel, "theirs");
     expect([tunnel.count("session", "initiator"), tunnel.count("session", "responder")]).toEqual([1, 0]);
     expect(tunnel.count("dropped")).toBe(0);
   });
 
-  test("is answered when it initiates", async () => {
-    await using tunnel = await WireguardTunnel.create({ outer, knows: "theirs" });
+  test("is answered when it initiates", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed, { outer, knows: "theirs" });
     await expectReach(tunnel, "theirs");
     await expectReach(tunnel, "ours");
     expect([tunnel.count("session", "initiator"), tunnel.count("session", "responder")]).toEqual([0, 1]);
     expect(tunnel.count("confirmed")).toBe(1);
   });
 
-  test("carries TCP both ways", async () => {
-    await using tunnel = await WireguardTunnel.create({ outer });
+  test("carries TCP both ways", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed, { outer });
     const { ours, theirs, addresses } = tunnel;
     const there = await measureTcp(theirs, ours, { address: addresses.theirs.ipv4, seconds: 2 });
     const back = await measureTcp(theirs, ours, { address: addresses.theirs.ipv6, seconds: 2, reverse: true });
@@ -42,14 +42,14 @@ describe.each([4, 6] as const)("wireguard-go over IPv%i", (outer) => {
   });
 });
 
-describe("sessions with wireguard-go", () => {
-  test("start at once from both sides at the same time", async () => {
-    await using tunnel = await WireguardTunnel.create();
+describe.concurrent("sessions with wireguard-go", () => {
+  test("start at once from both sides at the same time", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed);
     await Promise.all([expectReach(tunnel, "ours"), expectReach(tunnel, "theirs")]);
   });
 
-  test("are renewed by us without a lost packet", async () => {
-    await using tunnel = await WireguardTunnel.create();
+  test("are renewed by us without a lost packet", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed);
     await expectReach(tunnel, "ours");
     const before = await tunnel.shown();
     const pinging = tunnel.ours.ping(tunnel.addresses.theirs.ipv4, { count: 700, intervalMs: 10 });
@@ -60,8 +60,8 @@ describe("sessions with wireguard-go", () => {
     expect((await tunnel.shown()).latestHandshake).toBeGreaterThan(before.latestHandshake);
   });
 
-  test("are renewed by wireguard-go after it has forgotten us", async () => {
-    await using tunnel = await WireguardTunnel.create();
+  test("are renewed by wireguard-go after it has forgotten us", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed);
     await expectReach(tunnel, "ours");
     await tunnel.forgetUs();
     await expectReach(tunnel, "theirs");
@@ -69,8 +69,8 @@ describe("sessions with wireguard-go", () => {
     await expectReach(tunnel, "ours");
   });
 
-  test("are renewed by us 15 s after wireguard-go has forgotten us", async () => {
-    await using tunnel = await WireguardTunnel.create({ knows: "ours" });
+  test("are renewed by us 15 s after wireguard-go has forgotten us", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed, { knows: "ours" });
     await expectReach(tunnel, "ours");
     await tunnel.forgetUs();
     const { received } = await tunnel.ours.ping(tunnel.addresses.theirs.ipv4, { count: 90, intervalMs: 200 });
@@ -80,9 +80,9 @@ describe("sessions with wireguard-go", () => {
   });
 });
 
-describe("roaming", () => {
-  test("wireguard-go follows us to another port", async () => {
-    await using tunnel = await WireguardTunnel.create();
+describe.concurrent("roaming", () => {
+  test("wireguard-go follows us to another port", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed);
     await expectReach(tunnel, "ours");
     tunnel.tell("relink 40123");
     await expectReach(tunnel, "ours");
@@ -90,8 +90,8 @@ describe("roaming", () => {
     await expectReach(tunnel, "theirs");
   });
 
-  test("we follow wireguard-go to another port", async () => {
-    await using tunnel = await WireguardTunnel.create();
+  test("we follow wireguard-go to another port", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed);
     await expectReach(tunnel, "theirs");
     await tunnel.configureDaemon("listen-port", "40124");
     // The first answer may leave for the old port, before this end has learnt of the new one.
@@ -104,19 +104,20 @@ describe("roaming", () => {
   });
 });
 
-describe("preshared keys", () => {
-  const withKeys = async (knows: TunnelOptions["knows"], ours: string, theirs: string): Promise<WireguardTunnel> =>
-    WireguardTunnel.create({ ...(knows === undefined ? {} : { knows }), presharedKeys: { ours, theirs } });
+describe.concurrent("preshared keys", () => {
+  const withKeys = (knows: "ours" | "theirs", ours: string, theirs: string): TunnelOptions => {
+    return { knows, presharedKeys: { ours, theirs } };
+  };
 
-  test.each(["ours", "theirs"] as const)("that agree make a session that %s began", async (knows) => {
+  test.for(["ours", "theirs"] as const)("that agree make a session that %s began", async (knows, { onTestFailed }) => {
     const key = await genkey();
-    await using tunnel = await withKeys(knows, key, key);
+    await using tunnel = await WireguardTunnel.create(onTestFailed, withKeys(knows, key, key));
     await expectReach(tunnel, knows);
   });
 
-  test("that differ are reported; once they agree, the session comes", async () => {
+  test("that differ are reported; once they agree, the session comes", async ({ onTestFailed }) => {
     const ours = await genkey();
-    await using tunnel = await withKeys("ours", ours, await genkey());
+    await using tunnel = await WireguardTunnel.create(onTestFailed, withKeys("ours", ours, await genkey()));
     const { received } = await tunnel.ours.ping(tunnel.addresses.theirs.ipv4, { timeoutMs: 1_000 });
     expect(received).toBe(0);
     await tunnel.reported("failed", "wrong-preshared-key");
@@ -127,9 +128,9 @@ describe("preshared keys", () => {
   });
 });
 
-describe("cookies", () => {
-  test("of ours are understood by wireguard-go, which comes back with mac2", async () => {
-    await using tunnel = await WireguardTunnel.create({ knows: "theirs" });
+describe.concurrent("cookies", () => {
+  test("of ours are understood by wireguard-go, which comes back with mac2", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed, { knows: "theirs" });
     tunnel.tell("forge-load");
     const pinging = tunnel.theirs.ping(tunnel.addresses.ours.ipv4, { count: 60, intervalMs: 200 });
     await tunnel.reported("dropped", "under-load");
@@ -138,8 +139,8 @@ describe("cookies", () => {
     expect(tunnel.daemonLog).toContain("Receiving cookie response");
   });
 
-  test("of wireguard-go are understood by us", async () => {
-    await using tunnel = await WireguardTunnel.create({ knows: "ours" });
+  test("of wireguard-go are understood by us", async ({ onTestFailed }) => {
+    await using tunnel = await WireguardTunnel.create(onTestFailed, { knows: "ours" });
     // Where the flood crowds our initiation out, the next one comes when the load is gone, and needs no cookie.
     for (let round = 1; round <= MAX_ROUNDS && tunnel.count("cookie-accepted") === 0; round++) {
       tunnel.tell("request-under-load");

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { onTestFailed } from "vitest";
+import type { TestContext } from "vitest";
 import { execute, type Host, Lab, type LabProcess } from "../../src/index.ts";
 import type { WireguardEndConfig } from "./wireguard-end.ts";
 
@@ -19,6 +19,8 @@ export interface TunnelOptions {
   readonly knows?: "ours" | "theirs" | "both";
 }
 
+let tunnels = 0;
+
 export class WireguardTunnel implements AsyncDisposable {
   readonly lab: Lab;
   readonly ours: Host;
@@ -29,7 +31,8 @@ export class WireguardTunnel implements AsyncDisposable {
   } as const;
   #end: LabProcess | undefined;
   #daemon: LabProcess | undefined;
-  readonly #device = `wgi${process.pid}`;
+  /** The daemon's socket has its name, in a folder of the machine. */
+  readonly #device = `wgi${process.pid}_${++tunnels}`;
   #ourKey = "";
   readonly #options: TunnelOptions;
 
@@ -38,17 +41,21 @@ export class WireguardTunnel implements AsyncDisposable {
     this.ours = ours;
     this.theirs = theirs;
     this.#options = options;
-    onTestFailed(() => {
-      process.stderr.write([this.#end, this.#daemon].map((one) => one?.describe() ?? "").join("\n"));
-    });
   }
 
-  static async create(options: TunnelOptions = {}): Promise<WireguardTunnel> {
+  /** Logs are shown when the test fails. */
+  static async create(
+    onTestFailed: TestContext["onTestFailed"],
+    options: TunnelOptions = {},
+  ): Promise<WireguardTunnel> {
     const lab = Lab.create("wginterop");
     try {
       const lan = await lab.lan("lan");
       const [ours, theirs] = await Promise.all([lan.host("ours"), lan.host("theirs")]);
       const tunnel = new WireguardTunnel(lab, ours, theirs, options);
+      onTestFailed(() => {
+        process.stderr.write([tunnel.#end, tunnel.#daemon].map((one) => one?.describe() ?? "").join("\n"));
+      });
       await tunnel.#start();
       return tunnel;
     } catch (error: unknown) {

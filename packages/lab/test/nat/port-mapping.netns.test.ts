@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { createParser } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
 import { NetcheckAnswer, type NetworkCheck } from "@asterism/core/local-api";
-import { describe, expect, test, vi } from "vitest";
+import { describe, test, vi } from "vitest";
 import type { Host } from "../../src/net/host.ts";
 import type { RouterOptions } from "../../src/net/router.ts";
 import type { AgentProcess } from "../../src/product/agent-process.ts";
@@ -13,6 +13,11 @@ const parseNetcheck = createParser("netcheck", NetcheckAnswer);
 /** Public for miniupnpd, which does not map ports of documentation addresses. */
 const EXTERNAL = "11.0.0.7";
 const SLOW = { timeout: 20_000, interval: 200 };
+
+/** A router that has only ever heard of NAT-PMP. */
+const ONLY_NAT_PMP = `table inet old_router {
+  chain input { type filter hook input priority filter - 1; udp dport 5351 @th,64,8 2 drop; }
+}`;
 
 /** A home behind a symmetric NAT with a router that maps ports. */
 function homeRouter(portMapping: NonNullable<RouterOptions["portMapping"]>): RouterOptions {
@@ -37,26 +42,64 @@ async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
   return unwrap(parseNetcheck(JSON.parse(stdout))).networks[0]!;
 }
 
-describe("two sites that can't punch through, one with a router that maps ports", () => {
-  test.each(["port-restricted", "symmetric"] as const)("a peer behind a %s NAT comes in directly", async (nat) => {
-    await using world = await World.create("mapped");
-    const home = await world.lab.router("home", world.internet, homeRouter({}));
-    const office = await world.lab.router("office", world.internet, { nat, ipv6: false });
-    const [laptop, desk] = [await home.host("laptop"), await office.host("desk")];
-    const [a, b] = [await member(world, laptop), await member(world, desk)];
+/** Waits for most of a minute, and so begins before the others. */
+describe.concurrent("a mapping of a router that tells of its restart by its epoch only", () => {
+  test("is renewed within a minute or so", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("epoch", [], { onTestFailed });
+    const homes = await Promise.all(
+      [
+        ["pcp", "11.0.0.7", ""],
+        ["natpmp", "11.0.0.8", ONLY_NAT_PMP],
+      ].map(async ([name, ipv4, rules]) => {
+        const options = { ...homeRouter({ upnp: false }), uplink: { ipv4: ipv4! } };
+        const home = await world.lab.router(`home-${name}`, world.internet, options);
+        if (rules !== "") await home.machine.nft(rules!);
+        await member(world, await home.host(name!));
+        return home.portMapping!;
+      }),
+    );
     await vi.waitFor(async () => {
-      expect(await home.portMapping!.mappings()).toEqual([`41641 -> ${laptop.ipv4}:41641`]);
+      for (const router of homes) expect(await router.mappings()).toHaveLength(1);
     }, SLOW);
-    const report = await b.ping("laptop", ["--until-direct", "--timeout", "20"]);
-    expect(report.direct).toBe(true);
-    expect((await b.peer("laptop")).path).toMatchObject({ kind: "direct", remote: `${EXTERNAL}:41641` });
-    const { ipv4 } = (await b.peer("laptop")) as { ipv4: string };
-    expect((await desk.ping(ipv4, { count: 5 })).received).toBe(5);
-    expect((await a.peer("desk")).path.kind).toBe("direct");
+    // The epoch of a router that has just booted is that of one that boots again: RFC 6887 §8.5 allows 2 s and 1/16.
+    await delay(10_000);
+    await Promise.all(
+      homes.map(async (router) => {
+        await router.kill();
+        await router.startAgain();
+        expect(await router.mappings()).toEqual([]);
+        await vi.waitFor(async () => expect(await router.mappings()).toHaveLength(1), {
+          timeout: 90_000,
+          interval: 500,
+        });
+      }),
+    );
   });
+});
 
-  test("without the mapping the same pair has no direct path", async () => {
-    await using world = await World.create("unmapped");
+describe.concurrent("two sites that can't punch through, one with a router that maps ports", () => {
+  test.for(["port-restricted", "symmetric"] as const)(
+    "a peer behind a %s NAT comes in directly",
+    async (nat, { expect, onTestFailed }) => {
+      await using world = await World.create("mapped", [], { onTestFailed });
+      const home = await world.lab.router("home", world.internet, homeRouter({}));
+      const office = await world.lab.router("office", world.internet, { nat, ipv6: false });
+      const [laptop, desk] = [await home.host("laptop"), await office.host("desk")];
+      const [a, b] = [await member(world, laptop), await member(world, desk)];
+      await vi.waitFor(async () => {
+        expect(await home.portMapping!.mappings()).toEqual([`41641 -> ${laptop.ipv4}:41641`]);
+      }, SLOW);
+      const report = await b.ping("laptop", ["--until-direct", "--timeout", "20"]);
+      expect(report.direct).toBe(true);
+      expect((await b.peer("laptop")).path).toMatchObject({ kind: "direct", remote: `${EXTERNAL}:41641` });
+      const { ipv4 } = (await b.peer("laptop")) as { ipv4: string };
+      expect((await desk.ping(ipv4, { count: 5 })).received).toBe(5);
+      expect((await a.peer("desk")).path.kind).toBe("direct");
+    },
+  );
+
+  test("without the mapping the same pair has no direct path", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("unmapped", [], { onTestFailed });
     const home = await world.lab.router("home", world.internet, homeRouter({}));
     const office = await world.lab.router("office", world.internet, { nat: "symmetric", ipv6: false });
     const a = await member(world, await home.host("laptop"), ["--no-port-mapping"]);
@@ -68,9 +111,9 @@ describe("two sites that can't punch through, one with a router that maps ports"
   });
 });
 
-describe("a router that is no help", () => {
-  test("itself behind a NAT, it is reported and nothing is offered", async () => {
-    await using world = await World.create("double");
+describe.concurrent("a router that is no help", () => {
+  test("itself behind a NAT, it is reported and nothing is offered", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("double", [], { onTestFailed });
     const carrier = { nat: "port-restricted", ipv6: false, lan: { ipv4Prefix: "100.64.7" } } as const;
     const provider = await world.lab.router("provider", world.internet, carrier);
     const home = await world.lab.router("home", provider.lan, { nat: "port-restricted", ipv6: false, portMapping: {} });
@@ -83,38 +126,37 @@ describe("a router that is no help", () => {
     }, SLOW);
   });
 
-  test.each(["garbage", "endless", "elsewhere", "deep"])("hostile (%s), it does the agent no harm", async (kind) => {
-    await using world = await World.create(kind);
-    const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
-    const script = fileURLToPath(new URL("../fixtures/hostile-router.ts", import.meta.url));
-    const router = home.machine.spawn([process.execPath, script, home.lan.gatewayIpv4, kind, home.machine.ipv4]);
-    await router.waitForOutput(/ready/);
-    const agent = await member(world, await home.host("laptop"));
-    await vi.waitFor(async () => expect((await netcheck(agent)).portMapping).not.toBeNull(), SLOW);
-    expect(router.stdout).toContain("asked by UPnP");
-    expect(router.stdout).not.toContain("led elsewhere");
-    expect(await netcheck(agent)).toMatchObject({
-      portMappings: [],
-      portMapping: { external: null, problem: { case: "refused" } },
-    });
-    expect(await residentBytes(agent)).toBeLessThan(400 << 20);
-    expect((await agent.network()).state).toBe("running");
-  });
+  test.for(["garbage", "endless", "elsewhere", "deep"])(
+    "hostile (%s), it does the agent no harm",
+    async (kind, { expect, onTestFailed }) => {
+      await using world = await World.create(kind, [], { onTestFailed });
+      const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
+      const script = fileURLToPath(new URL("../fixtures/hostile-router.ts", import.meta.url));
+      const router = home.machine.spawn([process.execPath, script, home.lan.gatewayIpv4, kind, home.machine.ipv4]);
+      await router.waitForOutput(/ready/);
+      const agent = await member(world, await home.host("laptop"));
+      await vi.waitFor(async () => expect((await netcheck(agent)).portMapping).not.toBeNull(), SLOW);
+      expect(router.stdout).toContain("asked by UPnP");
+      expect(router.stdout).not.toContain("led elsewhere");
+      expect(await netcheck(agent)).toMatchObject({
+        portMappings: [],
+        portMapping: { external: null, problem: { case: "refused" } },
+      });
+      expect(await residentBytes(agent)).toBeLessThan(400 << 20);
+      expect((await agent.network()).state).toBe("running");
+    },
+  );
 });
 
-describe("a mapping", () => {
-  const ONLY_NAT_PMP = `table inet old_router {
-    chain input { type filter hook input priority filter - 1; udp dport 5351 @th,64,8 2 drop; }
-  }`;
-
-  test.each([
+describe.concurrent("a mapping", () => {
+  test.for([
     ["pcp", { upnp: false }, ""],
     ["nat-pmp", { upnp: false }, ONLY_NAT_PMP],
     ["upnp", { natPmp: false }, ""],
   ] as const)(
     "by %s is made, renewed after the router's restart and deleted at the end",
-    async (protocol, options, rules) => {
-      await using world = await World.create(protocol.replace("-", ""));
+    async ([protocol, options, rules], { expect, onTestFailed }) => {
+      await using world = await World.create(protocol.replace("-", ""), [], { onTestFailed });
       const home = await world.lab.router("home", world.internet, homeRouter(options));
       if (rules !== "") await home.machine.nft(rules);
       const laptop = await home.host("laptop");
@@ -145,36 +187,4 @@ describe("a mapping", () => {
       expect(await mappings()).toEqual([]);
     },
   );
-
-  test("is renewed within a minute or so when only the router's epoch shows that it has restarted", async () => {
-    await using world = await World.create("epoch");
-    const homes = await Promise.all(
-      [
-        ["pcp", "11.0.0.7", ""],
-        ["natpmp", "11.0.0.8", ONLY_NAT_PMP],
-      ].map(async ([name, ipv4, rules]) => {
-        const options = { ...homeRouter({ upnp: false }), uplink: { ipv4: ipv4! } };
-        const home = await world.lab.router(`home-${name}`, world.internet, options);
-        if (rules !== "") await home.machine.nft(rules!);
-        await member(world, await home.host(name!));
-        return home.portMapping!;
-      }),
-    );
-    await vi.waitFor(async () => {
-      for (const router of homes) expect(await router.mappings()).toHaveLength(1);
-    }, SLOW);
-    // The epoch of a router that has just booted is that of one that boots again: RFC 6887 §8.5 allows 2 s and 1/16.
-    await delay(10_000);
-    await Promise.all(
-      homes.map(async (router) => {
-        await router.kill();
-        await router.startAgain();
-        expect(await router.mappings()).toEqual([]);
-        await vi.waitFor(async () => expect(await router.mappings()).toHaveLength(1), {
-          timeout: 90_000,
-          interval: 500,
-        });
-      }),
-    );
-  });
 });
