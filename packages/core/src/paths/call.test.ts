@@ -124,6 +124,26 @@ describe("sealed calls", () => {
     }
   });
 
+  it("open again after the sender's clock was set right", () => {
+    const { a, b } = pair();
+    const dayMs = 86_400_000;
+    expect(b.open(a.seal(OFFER, null, later(dayMs)), NOW)).toMatchObject({ ok: false, reason: "call-stale" });
+    expect(b.open(a.seal(OFFER, null, later(1_000)), later(1_000)).ok).toBe(true);
+    // A clock that was a little ahead, whose calls were taken: the next ones are still the younger ones.
+    expect(b.open(a.seal(OFFER, null, later(60_000)), later(2_000)).ok).toBe(true);
+    expect(b.open(a.seal(OFFER, null, later(3_000)), later(3_000)).ok).toBe(true);
+  });
+
+  it("open again after both clocks were set right, and those from before do not", () => {
+    const { a, b } = pair();
+    const dayMs = 86_400_000;
+    const before = a.seal(OFFER, null, NOW);
+    expect(b.open(before, NOW).ok).toBe(true);
+    expect(b.open(a.seal(OFFER, null, later(dayMs)), later(dayMs)).ok).toBe(true);
+    expect(b.open(before, later(1_000))).toMatchObject({ ok: false, reason: "call-replayed" });
+    expect(b.open(a.seal(OFFER, null, later(2_000)), later(2_000)).ok).toBe(true);
+  });
+
   it("do not open for others, reflected or changed", () => {
     const { a, b } = pair();
     const sealed = a.seal(OFFER, null, NOW);

@@ -58,6 +58,8 @@ export class CallBox {
 
   /** `passphraseProof`: at most 64 characters, null in a network without a passphrase. */
   seal(body: CallBody, passphraseProof: string | null, wallNow: WallTime): Uint8Array {
+    // Nobody has taken what left while the clock was further ahead than this.
+    if (this.#lastSentAt - wallNow > MAX_CALL_SKEW_MS) this.#lastSentAt = 0;
     // A call that left in the same millisecond, or before the clock was set back, must still be the older one.
     this.#lastSentAt = Math.max(Math.trunc(wallNow), this.#lastSentAt + 1);
     const nonce = this.#random(NONCE_BYTES);
@@ -78,6 +80,8 @@ export class CallBox {
     if (content === undefined) return { ok: false, reason: "call-malformed" };
     const skewMs = content.sentAt - wallNow;
     if (Math.abs(skewMs) > MAX_CALL_SKEW_MS) return { ok: false, reason: "call-stale", skewMs };
+    // Our own clock was ahead then: nothing that is not stale would ever be younger. What left before this moment is old.
+    if (this.#lastAcceptedAt - wallNow > MAX_CALL_SKEW_MS) this.#lastAcceptedAt = wallNow;
     if (content.sentAt <= this.#lastAcceptedAt) return { ok: false, reason: "call-replayed" };
     this.#lastAcceptedAt = content.sentAt;
     return { ok: true, body: content.body, passphraseProof: content.passphraseProof };
