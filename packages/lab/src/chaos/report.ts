@@ -19,14 +19,17 @@ export interface ChaosResult {
   readonly story: readonly string[];
 }
 
-export type ChaosReport = Partial<Record<"virtual" | "real", ChaosResult>>;
+export interface ChaosReport {
+  virtual?: ChaosResult;
+  real?: ChaosResult;
+}
 
 /** The story from so long before a violation is told with it. */
 const STORY_MS = 120_000;
 
 /** Counts instead of lists, one object for each kind of run. */
 export function toJson(report: ChaosReport): Record<string, object> {
-  const rows = Object.entries(report).map(([kind, result]) => {
+  const rows = resultsOf(report).map(([kind, result]) => {
     const { seed, minutes, agents, faults, checks, violations, worstRecoveryMs, pings, answers } = result;
     const counted = { violations: violations.length, worstRecoveryMs: Math.round(worstRecoveryMs), pings, answers };
     return [kind, { seed, minutes, agents, faults, checks, ...counted }] as const;
@@ -35,7 +38,7 @@ export function toJson(report: ChaosReport): Record<string, object> {
 }
 
 export function formatTable(report: ChaosReport): string {
-  const rows = Object.entries(report).map(([kind, result]) => [
+  const rows = resultsOf(report).map(([kind, result]) => [
     kind,
     result.seed,
     result.minutes,
@@ -52,6 +55,11 @@ export function formatTable(report: ChaosReport): string {
     .map((row) => row.map((cell, column) => `${cell}`.padEnd(widths[column] ?? 0)).join("  "))
     .map((line) => line.trimEnd())
     .join("\n");
+}
+
+/** By the kind of run. */
+export function resultsOf(report: ChaosReport): [kind: string, result: ChaosResult][] {
+  return Object.entries(report);
 }
 
 /** What was violated, when, what is known of the pair, and which faults came before. */

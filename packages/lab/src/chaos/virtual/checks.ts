@@ -1,9 +1,10 @@
 /** What must hold in a chaos run: at once, at the end of each quiet phase, and all the time. */
+import type { Way } from "../oracle.ts";
 import type { Violation } from "../violation.ts";
 import type { ChaosMember } from "./chaos-member.ts";
 import type { Conversation, Conversations } from "./conversations.ts";
 import { describePair } from "./describe-pair.ts";
-import { type Way, wayBetween } from "./oracle.ts";
+import { virtualWay } from "./facts.ts";
 import type { Stage } from "./stage.ts";
 
 /** Every pair that can be connected answers so soon after the last fault. */
@@ -113,7 +114,7 @@ export class Checks {
   }
 
   #way({ from, to }: Conversation): Way {
-    return wayBetween(from, to, this.#stage.relays);
+    return virtualWay(from, to, this.#stage.relays);
   }
 
   #areSignalled(conversation: Conversation): boolean {

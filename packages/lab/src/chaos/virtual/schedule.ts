@@ -73,7 +73,9 @@ const QUIET_MS = 20_000;
 /** Every so many phases the quiet is long enough for the slowest back-off. */
 const LONG_QUIET_EVERY = 4;
 const LONG_QUIET_MS = 90_000;
-const LASTS_CHANCE = 0.2;
+const LASTS_CHANCE = 0.15;
+/** In the worst phases. */
+const FAULT_GAP_MS = 1_500;
 
 export function planChaos({ seed, durationMs, kinds }: ScheduleOptions): Phase[] {
   const random = new SeededRandom(seed);
@@ -95,13 +97,13 @@ function planFaults(
   kinds: readonly FaultKind[],
   random: SeededRandom,
 ): PlannedFault[] {
-  const count = random.between(1, 2 + Math.ceil((quietFromMs - beginMs) / 4_000));
+  const count = random.between(2, 4 + Math.ceil((quietFromMs - beginMs) / FAULT_GAP_MS));
   const faults = Array.from({ length: count }, (): PlannedFault => {
     const kind = kinds[random.between(0, kinds.length - 1)] ?? "nat-reboot";
     const at = random.between(beginMs, quietFromMs - 1);
     const lasts = random.chance(LASTS_CHANCE) && !MOMENTS.includes(kind);
-    // Short ones and long ones alike.
-    const lengthMs = Math.round(100 * ((quietFromMs - at) / 100) ** random.unit());
+    // Short ones and long ones alike, and many that end together.
+    const lengthMs = Math.round(100 * ((quietFromMs - at) / 100) ** (1.5 * random.unit()));
     const endMs = MOMENTS.includes(kind) ? at : Math.min(quietFromMs, at + lengthMs);
     const [subject, object, severity] = [random.between(0, 999), random.between(0, 999), random.unit()];
     return { kind, beginMs: at, endMs: lasts ? quietUntilMs : endMs, subject, object, severity };
