@@ -1,4 +1,5 @@
 import type { Machine } from "../bench/machine.ts";
+import { BLOCKED_GOAL_MS, formatBlocked } from "./blocked-pairs.ts";
 import { DIRECT_GOAL_MS, FIRST_PING_GOAL_MS, formatTables, type PairFigures } from "./report.ts";
 
 interface Settings {
@@ -8,7 +9,7 @@ interface Settings {
 
 /** docs/nat-matrix.md. */
 export function formatDocument(
-  pairs: readonly PairFigures[],
+  { pairs, blocked }: { readonly pairs: readonly PairFigures[]; readonly blocked: readonly PairFigures[] },
   { tries, delayMs }: Settings,
   machine: Machine,
   date: string,
@@ -35,5 +36,13 @@ writes this file, \`-- --json\` prints the figures, \`-- --help\` lists the rest
 ${machine.cpu}, ${machine.cores} cores, Linux ${release}, ${machine.distribution}, Node ${machine.node}. ${tries === 1 ? "One try" : `Medians of ${tries} tries`}.
 
 ${formatTables(pairs)}
+
+## With UDP blocked
+
+\`udp-blocked\` stands behind a firewall that lets no UDP out but DNS, \`https-only\` behind one that lets out TCP to port 443 alone, both
+with a port-restricted NAT. Such pairs meet at the relay, which the blocked ends reach by TLS on the server's port 443. Goal: every pair
+answers in less than ${BLOCKED_GOAL_MS} ms.
+
+${formatBlocked(blocked)}
 `;
 }

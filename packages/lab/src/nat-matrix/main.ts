@@ -5,9 +5,10 @@ import { parseArgs } from "node:util";
 import { describeMachine } from "../bench/machine.ts";
 import { whyLabCannotRun } from "../net/lab-error.ts";
 import { whyProductCannotRun } from "../product/asterism-command.ts";
+import { BLOCKED_PAIRS, formatBlocked, missedBlockedGoals, splitBlocked } from "./blocked-pairs.ts";
 import { formatDocument } from "./document.ts";
 import { measurePair, type PairTry } from "./measure-pair.ts";
-import { FURTHER_KINDS, isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
+import { BLOCKED_KINDS, FURTHER_KINDS, isBlocked, isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
 import { figuresOf, formatTables, type MeasuredPair, missedGoals } from "./report.ts";
 import { Sites } from "./sites.ts";
 
@@ -17,12 +18,12 @@ const USAGE = `npm run nat-matrix [-- OPTIONS]
   --delay MS    from each machine to the lab's internet, and the same back (default 5)
   --pair A:B    measure only this pair; may be given several times
   --write       write docs/nat-matrix.md as well
-Kinds: ${SITE_KINDS.join(", ")}; with --pair also ${FURTHER_KINDS.join(", ")}.
+Kinds: ${[...SITE_KINDS, ...BLOCKED_KINDS].join(", ")}; with --pair also ${FURTHER_KINDS.join(", ")}.
 Exit code 0 if all pairs reached each other, and directly where that takes no guessing of ports; 1 otherwise.`;
 
 const DOCUMENT = fileURLToPath(new URL("../../../../docs/nat-matrix.md", import.meta.url));
 
-const ALL_KINDS: readonly SiteKind[] = [...SITE_KINDS, ...FURTHER_KINDS];
+const ALL_KINDS: readonly SiteKind[] = [...SITE_KINDS, ...FURTHER_KINDS, ...BLOCKED_KINDS];
 
 type Pair = readonly [SiteKind, SiteKind];
 
@@ -42,7 +43,10 @@ function readOptions() {
   const [tries, delayMs] = [Number(values.tries), Number(values.delay)];
   if (!Number.isInteger(tries) || tries < 1) throw new Error("--tries: a whole number from 1 is needed");
   if (!(delayMs >= 0 && delayMs <= 1_000)) throw new Error("--delay: milliseconds from 0 to 1000 are needed");
-  const pairs = values.pair?.map(parsePair) ?? SITE_KINDS.flatMap((a) => SITE_KINDS.map((b): Pair => [a, b]));
+  const pairs = values.pair?.map(parsePair) ?? [
+    ...SITE_KINDS.flatMap((a) => SITE_KINDS.map((b): Pair => [a, b])),
+    ...BLOCKED_PAIRS,
+  ];
   if (values.write && values.pair !== undefined)
     throw new Error("--write: the document has all pairs; leave --pair out");
   return { ...values, tries, delayMs, pairs };
@@ -72,12 +76,16 @@ async function main(): Promise<number> {
     log(`try ${number} of ${options.tries}: starting a server and the agents`);
     await tryAll(measured, options.delayMs);
   }
-  const pairs = measured.map(figuresOf);
-  console.log(options.json ? JSON.stringify({ pairs }) : formatTables(pairs));
+  const { open: pairs, blocked } = splitBlocked(measured.map(figuresOf));
+  const tables = [formatTables(pairs), formatBlocked(blocked)].filter((text) => text !== "");
+  console.log(options.json ? JSON.stringify({ pairs, blocked }) : tables.join("\n\n"));
   if (options.write) {
-    writeFileSync(DOCUMENT, formatDocument(pairs, options, describeMachine(), new Date().toISOString().slice(0, 10)));
+    writeFileSync(
+      DOCUMENT,
+      formatDocument({ pairs, blocked }, options, describeMachine(), new Date().toISOString().slice(0, 10)),
+    );
   }
-  const { failures } = missedGoals(pairs);
+  const failures = [...missedGoals(pairs).failures, ...missedBlockedGoals(blocked).failures];
   return failures.length === 0 ? 0 : 1;
 }
 
@@ -92,12 +100,12 @@ async function tryAll(measured: readonly (MeasuredPair & { tries: PairTry[] })[]
     if (found === undefined) throw new Error(`no site ${name}`);
     return found;
   };
-  // Hard pairs last: they stay on the relay and keep trying.
-  const easyFirst = [...measured].sort(
-    (left, right) => Number(isHard(left.a, left.b)) - Number(isHard(right.a, right.b)),
-  );
+  // Hard pairs last: they stay on the relay and keep trying; behind them those that need its streams.
+  const rank = ({ a, b }: MeasuredPair): number => (isBlocked(a, b) ? 2 : Number(isHard(a, b)));
+  const easyFirst = [...measured].sort((left, right) => rank(left) - rank(right));
   for (const { a, b, tries } of easyFirst) {
-    const result = await measurePair(site(`from-${a}`), site(`to-${b}`), sites.relayWatch);
+    const mayBeDirect = !isBlocked(a, b);
+    const result = await measurePair(site(`from-${a}`), site(`to-${b}`), sites.relayWatch, mayBeDirect);
     tries.push(result);
     log(`${a.padEnd(16)} ${b.padEnd(16)} ${describe(result)}`);
   }

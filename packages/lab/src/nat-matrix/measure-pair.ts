@@ -21,8 +21,8 @@ const END_PINGS = 10;
 const END_TRIES = 10;
 
 /** Lets `a` talk to `b` for the first time. */
-export async function measurePair(a: Site, b: Site, watch: RelayWatch): Promise<PairTry> {
-  const first = await untilDirect(a, b);
+export async function measurePair(a: Site, b: Site, watch: RelayWatch, mayBeDirect = true): Promise<PairTry> {
+  const first = await untilDirect(a, b, mayBeDirect);
   if (first.firstPingMs === null) return { ...first, direct: false };
   for (let attempt = 0; attempt < (first.directMs === null ? 1 : END_TRIES); attempt++) {
     const relayedBefore = await watch.dataPackets();
@@ -34,8 +34,8 @@ export async function measurePair(a: Site, b: Site, watch: RelayWatch): Promise<
   return { ...first, direct: false };
 }
 
-/** Sends echoes until one is answered by a direct path, or the time is up. */
-async function untilDirect(a: Site, b: Site): Promise<Pick<PairTry, "firstPingMs" | "directMs">> {
+/** Sends echoes until one is answered (by a direct path if there may be one), or the time is up. */
+async function untilDirect(a: Site, b: Site, mayBeDirect: boolean): Promise<Pick<PairTry, "firstPingMs" | "directMs">> {
   const startedAt = performance.now();
   let firstPingMs: number | null = null;
   let directMs: number | null = null;
@@ -50,6 +50,7 @@ async function untilDirect(a: Site, b: Site): Promise<Pick<PairTry, "firstPingMs
     pending.add(one);
     void one.finally(() => pending.delete(one));
     await sleep(PING_INTERVAL_MS);
+    if (firstPingMs !== null && !mayBeDirect) break;
   }
   if (firstPingMs === null) await Promise.all(pending);
   return { firstPingMs, directMs };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { BLOCKED_PAIRS, formatBlocked, missedBlockedGoals, splitBlocked } from "./blocked-pairs.ts";
 import type { PairTry } from "./measure-pair.ts";
 import { isHard, SITE_KINDS } from "./pair-kinds.ts";
 import { figuresOf, formatTables, missedGoals } from "./report.ts";
@@ -59,5 +60,31 @@ describe("the matrix's report", () => {
     expect(text).toContain("| public |  | direct, 200 ms |  |  |  |");
     expect(text).toContain("| public | full-cone | 100 ms | 200 ms | 1 of 1 |");
     expect(text).toContain("1 of 1 pairs reach each other, 1 of them directly.");
+  });
+});
+
+describe("pairs with UDP blocked", () => {
+  it("are those with a blocked end, each once", () => {
+    expect(BLOCKED_PAIRS).toHaveLength(14);
+    expect(new Set(BLOCKED_PAIRS.map((pair) => pair.join())).size).toBe(14);
+    const figures = [...BLOCKED_PAIRS, ["public", "symmetric"] as const].map(([a, b]) =>
+      figuresOf({ a, b, tries: [] }),
+    );
+    const { open, blocked } = splitBlocked(figures);
+    expect([open.length, blocked.length]).toEqual([1, 14]);
+  });
+
+  it("may be relayed, and have to answer in three seconds", () => {
+    const pairs = [
+      figuresOf({ a: "udp-blocked", b: "public", tries: [RELAYED] }),
+      figuresOf({ a: "https-only", b: "https-only", tries: [{ ...RELAYED, firstPingMs: 3_000 }] }),
+      figuresOf({ a: "public", b: "udp-blocked", tries: [SILENT] }),
+    ];
+    expect(missedBlockedGoals(pairs)).toEqual({
+      failures: ["public → udp-blocked: no answer in 1 of 1 tries"],
+      slow: ["https-only → https-only: first answer after 3000 ms (goal: under 3000 ms)"],
+    });
+    expect(formatBlocked(pairs)).toContain("| udp-blocked | public | relayed | 120 ms | 1 of 1 |");
+    expect(formatBlocked([])).toBe("");
   });
 });

@@ -1,6 +1,7 @@
 import { median } from "../net/ping.ts";
 import type { PairTry } from "./measure-pair.ts";
 import { FURTHER_KINDS, isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
+import { milliseconds, table } from "./table.ts";
 
 /** Every try of one pair. */
 export interface MeasuredPair {
@@ -64,6 +65,7 @@ export function missedGoals(pairs: readonly PairFigures[]): { failures: string[]
 
 /** Markdown: how each pair ended as a square, then a row for each pair, then what missed its goal. */
 export function formatTables(pairs: readonly PairFigures[]): string {
+  if (pairs.length === 0) return "";
   const { failures, slow } = missedGoals(pairs);
   const answered = pairs.filter((pair) => pair.answered === pair.tries).length;
   const direct = pairs.filter((pair) => pair.kind === "direct").length;
@@ -103,12 +105,4 @@ function rows(pairs: readonly PairFigures[]): string[] {
       `${direct} of ${tries}`,
     ]),
   );
-}
-
-function milliseconds(value: number | null): string {
-  return value === null ? "–" : `${value} ms`;
-}
-
-function table(header: readonly string[], body: readonly (readonly string[])[]): string[] {
-  return [header, header.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`);
 }

@@ -7,7 +7,7 @@ import { LabError } from "../net/lab-error.ts";
 import { AgentProcess } from "../product/agent-process.ts";
 import { warmUp } from "../product/asterism-command.ts";
 import { ServerProcess } from "../product/server-process.ts";
-import type { SiteKind } from "./pair-kinds.ts";
+import { isBlockedKind, type SiteKind } from "./pair-kinds.ts";
 import { RelayWatch } from "./relay-watch.ts";
 
 /** A machine with an agent, alone behind a router of its kind. */
@@ -80,10 +80,15 @@ export class Sites implements AsyncDisposable {
     const { delayMs } = this.#options;
     const access: AttachOptions = delayMs > 0 ? { ...IPV4, link: { delayMs } } : IPV4;
     if (kind === "public") return internet.host(name, access);
-    const router = await this.#lab.router(`${name}-nat`, internet, { nat: kind, ipv6: false, uplink: access });
+    const options = isBlockedKind(kind)
+      ? ({ nat: "port-restricted", firewall: FIREWALLS[kind] } as const)
+      : ({ nat: kind } as const);
+    const router = await this.#lab.router(`${name}-nat`, internet, { ...options, ipv6: false, uplink: access });
     return router.host(name);
   }
 }
+
+const FIREWALLS = { "udp-blocked": "block-udp", "https-only": "https-only" } as const;
 
 const IPV4: AttachOptions = { ipv6: false };
 
@@ -92,7 +97,8 @@ async function untilSettled({ name, client }: Site, peers: number): Promise<void
   for (;;) {
     const [network] = (await client.status()).networks;
     const online = network?.peers.filter((peer) => peer.online).length ?? 0;
-    if (network !== undefined && network.self.nat.mapping !== "unknown" && online >= peers) return;
+    const isKnown = network !== undefined && (network.self.nat.mapping !== "unknown" || network.self.nat.udp === false);
+    if (isKnown && online >= peers) return;
     if (performance.now() > deadline) {
       throw new LabError(
         `${name}'s agent knows ${online} peers and this of its NAT: ${JSON.stringify(network?.self.nat)}`,
