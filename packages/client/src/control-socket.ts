@@ -33,12 +33,15 @@ export interface ControlSocket {
 
 const UPGRADE_TIMEOUT_MS = 10_000;
 const CLOSE_INVALID = 4400;
+/** Nobody is kept away for longer by one answer. */
+const MAX_RETRY_AFTER_SECONDS = 600;
 const MAX_REASON_BYTES = 123;
 
 /**
  * Opens the control stream of a server, whose certificate is verified before anything is sent. The caller authenticates
  * when `hello` comes. Handlers are called after the promise has resolved, and not at all if it rejects.
- * Errors: `fingerprint-mismatch`, `server-unreachable`.
+ * Errors: `fingerprint-mismatch`, `server-unreachable`, whose detail `retryAfterMs` says when the server wants to be asked
+ * again if it does not want to be now.
  */
 export async function openControlSocket(
   server: PinnedServer,
@@ -73,7 +76,8 @@ function opened(webSocket: WebSocket, url: string, handlers: ControlHandlers): P
     webSocket.once("unexpected-response", (_request, response) => {
       response.resume();
       webSocket.terminate();
-      reject(unreachable(url, new Error(`it answered HTTP ${response.statusCode ?? "?"} to the control stream`)));
+      const cause = new Error(`it answered HTTP ${response.statusCode ?? "?"} to the control stream`);
+      reject(unreachable(url, cause, readRetryAfter(response.headers["retry-after"])));
     });
     // Once the stream is open "close" follows an error and is what counts.
     webSocket.on("error", (cause) => reject(unreachable(url, cause)));
@@ -84,6 +88,12 @@ function opened(webSocket: WebSocket, url: string, handlers: ControlHandlers): P
       resolve();
     });
   });
+}
+
+/** Whole seconds (RFC 9110 §10.2.3); dates are not understood. */
+function readRetryAfter(text: string | undefined): Readonly<Record<string, number>> {
+  if (text === undefined || !/^\d{1,6}$/.test(text)) return {};
+  return { retryAfterMs: Math.min(Number(text), MAX_RETRY_AFTER_SECONDS) * 1_000 };
 }
 
 function handleMessage(webSocket: WebSocket, handlers: ControlHandlers, data: RawData, isBinary: boolean): void {

@@ -105,7 +105,11 @@ function fingerprintMismatch(socket: TLSSocket, server: PinnedServer): AsterismE
 }
 
 /** Says in plain words why a server can't be reached. */
-export function unreachable(where: string, cause: NodeJS.ErrnoException): AsterismError<"server-unreachable"> {
+export function unreachable(
+  where: string,
+  cause: NodeJS.ErrnoException,
+  details: Readonly<Record<string, number>> = {},
+): AsterismError<"server-unreachable"> {
   const reasons: Readonly<Record<string, string>> = {
     ECONNREFUSED: "nothing listens there. Is the server running?",
     ENOTFOUND: "its name can't be resolved.",
@@ -116,5 +120,8 @@ export function unreachable(where: string, cause: NodeJS.ErrnoException): Asteri
     ECONNRESET: "the connection was reset.",
   };
   const reason = reasons[cause.code ?? ""] ?? `${cause.message}.`;
-  return new AsterismError("server-unreachable", `The server at ${where} can't be reached: ${reason}`, { cause });
+  return new AsterismError("server-unreachable", `The server at ${where} can't be reached: ${reason}`, {
+    cause,
+    details,
+  });
 }

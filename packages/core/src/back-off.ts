@@ -13,3 +13,11 @@ export function backOffDelayMs({ firstMs, capMs }: BackOff, attempt: number, ran
   const ceilingMs = Math.min(capMs, firstMs * 2 ** Math.min(attempt, 30));
   return ceilingMs * (0.5 + randomUnit(random) / 2);
 }
+
+/**
+ * The same with "full jitter": anything up to the ceiling. Those who failed together are strangers to each other after a
+ * few attempts, at the price of some that come very soon.
+ */
+export function fullJitterDelayMs({ firstMs, capMs }: BackOff, attempt: number, random: RandomBytes): number {
+  return Math.min(capMs, firstMs * 2 ** Math.min(attempt, 30)) * randomUnit(random);
+}

@@ -5,7 +5,6 @@ import {
   openControlSocket,
   type PinnedServer,
 } from "@asterism/client";
-import { backOffDelayMs } from "@asterism/core/back-off";
 import { encodeBase64 } from "@asterism/core/bytes";
 import {
   type AgentMessage,
@@ -16,8 +15,8 @@ import {
   type HelloMessage,
   type MachineSign,
   PROTOCOL_VERSION,
+  ReconnectSchedule,
   type ServerMessage,
-  STREAM_RECONNECT,
   STREAM_WATCHDOG_MS,
 } from "@asterism/core/control";
 import { isAsterismError } from "@asterism/core/errors";
@@ -56,7 +55,7 @@ export class ControlSession {
   #socket: ControlSocket | undefined;
   #authenticated = false;
   #since = new Date();
-  #attempt = 0;
+  readonly #schedule = new ReconnectSchedule(systemRandom);
   #serverTimeOffsetMs = 0;
   /** When the server, about to restart, wants this agent back. */
   #announcedDelayMs: number | undefined;
@@ -110,7 +109,7 @@ export class ControlSession {
   /** Something about the network changed: don't wait for the back-off. */
   reconnectNow(): void {
     if (this.#retry === undefined) return;
-    this.#attempt = 0;
+    this.#schedule.reset();
     clearTimeout(this.#retry);
     void this.#connect();
   }
@@ -141,7 +140,7 @@ export class ControlSession {
       if (this.#stopped) return;
       const text = error instanceof Error ? error.message : String(error);
       if (isAsterismError(error, "fingerprint-mismatch")) this.#options.logger.error(text);
-      this.#scheduleReconnect(text);
+      this.#scheduleReconnect(text, retryAfterMs(error));
     }
   }
 
@@ -153,7 +152,7 @@ export class ControlSession {
         this.#authenticate(message);
         return;
       case "authenticated":
-        this.#attempt = 0;
+        this.#schedule.handleConnected(performance.now());
         this.#setConnected(true);
         this.#options.onAuthenticated(message, this.#serverTimeOffsetMs);
         return;
@@ -209,7 +208,7 @@ export class ControlSession {
 
   #scheduleReconnect(why: string, atLeastMs = 0): void {
     this.#problem = why;
-    const delayMs = Math.max(atLeastMs, backOffDelayMs(STREAM_RECONNECT, this.#attempt++, systemRandom));
+    const delayMs = this.#schedule.nextDelayMs(performance.now(), atLeastMs);
     this.#options.logger.info({ reconnectInMs: Math.round(delayMs) }, why);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#connect(), delayMs);
@@ -230,4 +229,10 @@ export class ControlSession {
     this.#since = new Date();
     if (!connected && !this.#stopped) this.#options.onLost();
   }
+}
+
+/** When the server, which has too much to do, wants to be asked again. */
+function retryAfterMs(error: unknown): number {
+  const wanted = isAsterismError(error, "server-unreachable") ? error.details["retryAfterMs"] : undefined;
+  return typeof wanted === "number" ? wanted : 0;
 }

@@ -71,6 +71,7 @@ export {
 export { createParser, type Parser, parseJson } from "./parse.ts";
 export { controlProofBytes, joinProofBytes, leaveProofBytes } from "./proofs.ts";
 export { agreeOnProtocol, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "./protocol-version.ts";
+export { ReconnectSchedule } from "./reconnect-schedule.ts";
 export {
   MAX_RELAY_ADDRESSES,
   MAX_RELAYS,

@@ -3,13 +3,17 @@ import type { Duplex } from "node:stream";
 import { CONTROL_PATH, MAX_AGENT_MESSAGE_BYTES } from "@asterism/core/control";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { ServerContext } from "../context.ts";
-import { type BucketLimits, KeyedBuckets, sourceOf } from "../domain/token-bucket.ts";
+import { type BucketLimits, KeyedBuckets, sourceOf, TokenBucket } from "../domain/token-bucket.ts";
 import { ControlStream } from "../streams/control-stream.ts";
 import type { StreamHub } from "../streams/hub.ts";
 import type { StreamLimits } from "../streams/limits.ts";
 
 /** New control streams of one source address: many agents may sit behind one address and come back together. */
 export const DEFAULT_UPGRADE_LIMITS: BucketLimits = { burst: 1000, perSecond: 20 };
+
+/** When those that are refused for want of room or time are to come back. */
+const MIN_RETRY_AFTER_SECONDS = 1;
+const RETRY_AFTER_SPREAD_SECONDS = 9;
 
 export interface ControlUpgrades {
   /** Takes no further streams and ends those that have not authenticated. */
@@ -33,6 +37,7 @@ export function acceptControlStreams(
     perMessageDeflate: false,
   });
   const buckets = new KeyedBuckets(upgradeLimits, performance.now());
+  const newStreams = new TokenBucket(limits.newStreams, performance.now());
   const unauthenticated = new Set<WebSocket>(); // bounded: maxUnauthenticated
   let streamCount = 0;
   let closed = false;
@@ -44,11 +49,10 @@ export function acceptControlStreams(
   const refusal = (request: IncomingMessage): string | undefined => {
     if (closed) return "503 Service Unavailable";
     if (request.url?.split("?", 1)[0] !== CONTROL_PATH) return "404 Not Found";
-    if (!buckets.take(sourceOf(request.socket.remoteAddress ?? ""), performance.now())) return "429 Too Many Requests";
-    if (streamCount >= limits.maxStreams || unauthenticated.size >= limits.maxUnauthenticated) {
-      return "503 Service Unavailable";
-    }
-    return undefined;
+    const now = performance.now();
+    if (!buckets.take(sourceOf(request.socket.remoteAddress ?? ""), now)) return "429 Too Many Requests";
+    const isFull = streamCount >= limits.maxStreams || unauthenticated.size >= limits.maxUnauthenticated;
+    return isFull || !newStreams.take(now) ? "503 Service Unavailable" : undefined;
   };
   const start = (webSocket: WebSocket, request: IncomingMessage): void => {
     streamCount++;
@@ -69,7 +73,7 @@ export function acceptControlStreams(
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     const status = refusal(request);
-    if (status !== undefined) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    if (status !== undefined) socket.end(refusalText(status));
     else webSockets.handleUpgrade(request, socket, head, (webSocket) => start(webSocket, request));
   });
   return {
@@ -80,6 +84,14 @@ export function acceptControlStreams(
     },
     closed: allClosed.promise,
   };
+}
+
+/** With a time to come back that differs from one to the next, so that those refused together don't return together. */
+function refusalText(status: string): string {
+  const isBusy = status.startsWith("503") || status.startsWith("429");
+  const seconds = MIN_RETRY_AFTER_SECONDS + Math.floor(Math.random() * RETRY_AFTER_SPREAD_SECONDS);
+  const retryAfter = isBusy ? `retry-after: ${seconds}\r\n` : "";
+  return `HTTP/1.1 ${status}\r\n${retryAfter}connection: close\r\ncontent-length: 0\r\n\r\n`;
 }
 
 /** An IPv4 address that came in on a dual-stack socket, as IPv4. */

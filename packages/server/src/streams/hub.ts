@@ -6,8 +6,13 @@ import { setLastSeen } from "../store/nodes.ts";
 import type { ControlStream } from "./control-stream.ts";
 import type { RelaysOfNetwork } from "./relay-updates.ts";
 
-/** Presence changes of one network are told together, this long after the first of them. */
+/**
+ * Presence changes of one network are told together, this long after the first of them: the longer, the more there are
+ * to tell, since each change is a message to everybody. A thousand who come back one by one would cost a million.
+ */
 const PRESENCE_DELAY_MS = 20;
+const PRESENCE_DELAY_PER_STREAM_MS = 1;
+const MAX_PRESENCE_DELAY_MS = 5_000;
 
 interface NetworkStreams {
   readonly streams: Map<string, ControlStream>; // bounded: the hub's maxStreams
@@ -176,6 +181,10 @@ export class StreamHub {
       network.wentOffline.clear();
       for (const stream of network.streams.values()) stream.tellPresence(cameOnline, wentOffline);
       if (network.streams.size === 0) this.#networks.delete(networkId);
-    }, PRESENCE_DELAY_MS);
+    }, presenceDelayMs(network.streams.size));
   }
+}
+
+function presenceDelayMs(streams: number): number {
+  return Math.min(PRESENCE_DELAY_MS + streams * PRESENCE_DELAY_PER_STREAM_MS, MAX_PRESENCE_DELAY_MS);
 }

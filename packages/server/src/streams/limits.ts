@@ -22,6 +22,8 @@ export interface StreamLimits {
   readonly maxCallBacklogBytes: number;
   /** Bytes on top of the map that wait for a slow reader before the stream is closed. */
   readonly maxBacklogBytes: number;
+  /** New streams, of all agents together. Beyond: 503, with a time to come back. */
+  readonly newStreams: BucketLimits;
   readonly maxStreams: number;
   /** Streams that have not authenticated yet. */
   readonly maxUnauthenticated: number;
@@ -39,6 +41,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   holdBackBytes: 256 * 1024,
   maxCallBacklogBytes: 512 * 1024,
   maxBacklogBytes: 2 * 1024 * 1024,
+  newStreams: { burst: 1_000, perSecond: 200 },
   maxStreams: 20_000,
   maxUnauthenticated: 1000,
 };

@@ -3,7 +3,7 @@
  * online. Streams are TCP, so what is sent while nothing passes arrives late, and a stream whose address has changed is
  * noticed when something is sent on it, or when the server has been silent for too long.
  */
-import { backOffDelayMs } from "@asterism/core/back-off";
+import { fullJitterDelayMs } from "@asterism/core/back-off";
 import { STREAM_RECONNECT, STREAM_WATCHDOG_MS } from "@asterism/core/control";
 import type { CallCarrier } from "../../virtual-internet/mesh-node.ts";
 import type { SeededRandom } from "../../virtual-internet/seeded-random.ts";
@@ -173,7 +173,7 @@ export class ControlPlane implements CallCarrier {
     this.#enter(stream, "waiting");
     if (wasThere) stream.owner.onLost();
     const random = (sizeBytes: number): Uint8Array => this.#random.bytes(sizeBytes);
-    this.#soon(stream, backOffDelayMs(STREAM_RECONNECT, stream.attempt++, random), () => this.#connect(stream));
+    this.#soon(stream, fullJitterDelayMs(STREAM_RECONNECT, stream.attempt++, random), () => this.#connect(stream));
   }
 
   #enter(stream: Stream, state: Stream["state"]): void {
