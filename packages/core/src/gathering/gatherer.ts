@@ -34,6 +34,7 @@ import { PeersView } from "./peers-view.ts";
 import { ReflexiveFacts } from "./reflexive-facts.ts";
 import { RelayClients } from "./relay-clients.ts";
 import { type RelayOffer, RelayUse } from "./relay-use.ts";
+import { StreamProbes } from "./stream-probes.ts";
 import {
   DISCOVERY_GAP_MS,
   NEED_MS,
@@ -54,6 +55,7 @@ export class Gatherer {
   readonly #discovery: NatDiscovery;
   readonly #requests: BindingRequests;
   readonly #clients: RelayClients;
+  readonly #probes: StreamProbes;
   readonly #facts = new ReflexiveFacts();
   readonly #peersView = new PeersView();
   readonly #relayUse: RelayUse;
@@ -79,8 +81,11 @@ export class Gatherer {
     this.#overlayRanges = overlayRanges;
     this.#discovery = new NatDiscovery(random);
     this.#requests = new BindingRequests(random);
-    this.#clients = new RelayClients(random);
-    this.#relayUse = new RelayUse(this.#clients, this.#facts);
+    let streams = 0;
+    const makeStreamId = (): number => ++streams;
+    this.#clients = new RelayClients(random, makeStreamId);
+    this.#probes = new StreamProbes(random, makeStreamId);
+    this.#relayUse = new RelayUse(this.#clients, this.#facts, this.#probes);
   }
 
   /** As last reported by a `candidates` event. */
@@ -108,6 +113,7 @@ export class Gatherer {
       this.#portMappings.delete(linkId);
     }
     if (isChanged) {
+      this.#probes.forget();
       this.#discover(now);
       this.#clients.handleResume(now);
       this.#clients.restartStreams(now);
@@ -123,6 +129,7 @@ export class Gatherer {
     this.#relays = relays;
     this.#stunServers = stunServers;
     const unchanged = new Set(relays.filter((relay) => places.get(relay.id) === placesOf(relay)).map(({ id }) => id));
+    if (unchanged.size < Math.max(relays.length, places.size)) this.#probes.forget();
     this.#clients.close((relayId) => !unchanged.has(relayId), now);
     for (const relay of relays) this.#clients.setCredentials(relay, now);
     if (this.#servers().map(formatUdpAddress).join() !== before) this.#discover(now);
@@ -180,13 +187,14 @@ export class Gatherer {
 
   /** The stream of an `open-stream` event is open; what is sent by link `linkId` travels there. */
   handleStreamOpened(streamId: number, linkId: LinkId, now: Instant): void {
-    this.#clients.handleStreamOpened(streamId, linkId, now);
+    const isProbe = this.#probes.handleOpened(streamId, linkId, now);
+    if (!isProbe) this.#clients.handleStreamOpened(streamId, linkId, now);
     this.#settle(now);
   }
 
   /** It could not be opened, or is closed. */
   handleStreamClosed(streamId: number, now: Instant): void {
-    this.#clients.handleStreamClosed(streamId, now);
+    if (!this.#probes.handleClosed(streamId, now)) this.#clients.handleStreamClosed(streamId, now);
     this.#settle(now);
   }
 
@@ -206,6 +214,7 @@ export class Gatherer {
     let outcome: { readonly dropped: string | null } | undefined;
     if (this.#discovery.handleMessage(message, from, now)) outcome = { dropped: null };
     else if (this.#handleAnswer(message, from, now)) outcome = { dropped: null };
+    else if (this.#handleProbe(message, from, now)) outcome = { dropped: null };
     else outcome = this.#clients.handleDatagram(message.bytes, from, now);
     this.#settle(now);
     return outcome;
@@ -228,6 +237,7 @@ export class Gatherer {
   handleTimeout(now: Instant): void {
     this.#discovery.handleTimeout(now);
     this.#requests.handleTimeout(now);
+    this.#probes.handleTimeout(now);
     this.#clients.handleTimeout(now);
     if (this.#isNeeded(now)) {
       this.#refresh(now);
@@ -242,6 +252,7 @@ export class Gatherer {
   pollTimeout(): Instant | undefined {
     let next = earliest(this.#discovery.pollTimeout()?.at, this.#requests.pollTimeout());
     next = earliest(next, this.#clients.pollTimeout());
+    next = earliest(next, this.#probes.pollTimeout());
     next = earliest(next, this.#idleAt());
     next = earliest(next, this.#relayUse.pollTimeout());
     if (this.#needEndsAt === undefined) return next;
@@ -251,7 +262,8 @@ export class Gatherer {
   }
 
   pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
-    return this.#discovery.pollTransmit() ?? this.#requests.pollTransmit() ?? this.#clients.pollTransmit();
+    const own = this.#discovery.pollTransmit() ?? this.#requests.pollTransmit();
+    return own ?? this.#probes.pollTransmit() ?? this.#clients.pollTransmit();
   }
 
   pollEvent(): GatheringEvent | undefined {
@@ -268,7 +280,7 @@ export class Gatherer {
         id: relay.id,
         name: relay.name,
         addresses: relay.udp.length > 0 ? relay.udp : relay.streams.map(({ address }) => address),
-        rttMs: this.#facts.rttMs(relay.udp),
+        rttMs: this.#relayUse.distanceMs(relay, this.#relayOffer().isUdpBlocked),
         isPreferred: relay.id === this.#relayUse.preferredId,
         allocations: this.#clients.snapshot(relay.id),
       })),
@@ -309,6 +321,12 @@ export class Gatherer {
     if (this.#askedAt === undefined) return false;
     const isDoubted = this.#askedAt < (this.#facts.doubtedAt ?? 0);
     return now - this.#askedAt < (isDoubted ? REFLEXIVE_GAP_MS : REFLEXIVE_FRESH_MS);
+  }
+
+  #handleProbe(message: StunMessage, from: PathAddress, now: Instant): boolean {
+    if (!this.#probes.handleMessage(message, from, now)) return false;
+    if (this.#isNeeded(now)) this.#useRelay(now);
+    return true;
   }
 
   #handleAnswer(message: StunMessage, from: PathAddress, now: Instant): boolean {
@@ -358,8 +376,8 @@ export class Gatherer {
     if (this.#relayUse.isChoosing && this.#isNeeded(now)) this.#useRelay(now);
     this.#relayUse.review(now);
     this.#publish(now);
-    for (let event = this.#clients.pollEvent(); event !== undefined; event = this.#clients.pollEvent()) {
-      this.#events.push(event);
+    for (const source of [this.#probes, this.#clients]) {
+      for (let event = source.pollEvent(); event !== undefined; event = source.pollEvent()) this.#events.push(event);
     }
   }
 

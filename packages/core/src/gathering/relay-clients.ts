@@ -11,7 +11,16 @@ import type { ChannelPlace } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { earliest, type Instant } from "../time.ts";
 import { TurnClient, type TurnClientEvent } from "../turn/index.ts";
-import type { AllocationSnapshot, GatheringEvent, Relay, StreamEndpoint } from "./gathering-types.ts";
+import type { AllocationSnapshot, GatheringEvent, Relay } from "./gathering-types.ts";
+import {
+  type Channel,
+  describeTransport,
+  endpointsOf,
+  familiesOf,
+  isAt,
+  type RelayClient,
+  snapshotOf,
+} from "./relay-client.ts";
 import { StreamRace } from "./stream-race.ts";
 import { RELAY_DOUBT_GAP_MS, UDP_PATIENCE_MS } from "./timings.ts";
 
@@ -22,37 +31,15 @@ export interface RelayedAddress {
   readonly overStream: boolean;
 }
 
-interface Channel {
-  readonly place: ChannelPlace;
-  readonly owners: Set<string>;
-  /** Null until the relay has bound it. */
-  channel: number | null;
-}
-
-interface RelayClient {
-  /** Null while a stream is being opened. */
-  linkId: LinkId | null;
-  /** Undefined over UDP. */
-  readonly race: StreamRace | undefined;
-  readonly relay: Relay;
-  readonly client: TurnClient;
-  readonly channels: Map<string, Channel>; // bounded: the client refuses to bind too many
-  /** Where it is, after redirects. */
-  server: UdpAddress;
-  relayedAddresses: readonly UdpAddress[];
-  isFailing: boolean;
-  isClosing: boolean;
-  doubtedAt: Instant | undefined;
-}
-
 export class RelayClients {
   readonly #random: RandomBytes;
   readonly #clients: RelayClient[] = []; // bounded: (links + a stream) × MAX_RELAYS_AT_ONCE, and those that are closing
   readonly #events: GatheringEvent[] = []; // bounded: drained after every input
-  #nextStreamId = 1;
+  readonly #makeStreamId: () => number;
 
-  constructor(random: RandomBytes) {
+  constructor(random: RandomBytes, makeStreamId: () => number) {
     this.#random = random;
+    this.#makeStreamId = makeStreamId;
   }
 
   /** Asks the relay for an allocation, unless there is one, or one is asked for. */
@@ -76,7 +63,7 @@ export class RelayClients {
     const random = this.#random;
     const server = first.address;
     const client = new TurnClient({ transport: "stream", server, linkId: 0, credentials, families, random });
-    this.#add(client, { linkId: null, relay, server, race: new StreamRace(() => this.#nextStreamId++) }, now);
+    this.#add(client, { linkId: null, relay, server, race: new StreamRace(this.#makeStreamId) }, now);
     this.#collect(now);
   }
 
@@ -293,12 +280,7 @@ export class RelayClients {
   }
 
   snapshot(relayId: string): AllocationSnapshot[] {
-    return this.#clients
-      .filter(({ relay }) => relay.id === relayId)
-      .map(({ linkId, relay, race, client }) => {
-        const transport = race === undefined ? "udp" : (race.endpoint ?? relay.streams[0])?.transport;
-        return { linkId, transport: transport ?? "tls", ...client.snapshot() };
-      });
+    return this.#clients.filter(({ relay }) => relay.id === relayId).map(snapshotOf);
   }
 
   #add(client: TurnClient, own: Pick<RelayClient, "linkId" | "relay" | "server" | "race">, now: Instant): void {
@@ -392,7 +374,7 @@ export class RelayClients {
         return;
       }
       case "connect":
-        known.race?.start(this.#endpoints(known, event.server), now);
+        known.race?.start(endpointsOf(known, event.server), now);
         return;
       case "closed":
         known.race?.stop();
@@ -400,13 +382,6 @@ export class RelayClients {
       case "permitted":
         return;
     }
-  }
-
-  /** All of the relay's, or the one that it has sent us to (RFC 8489 §10). */
-  #endpoints({ relay, race }: RelayClient, server: UdpAddress): readonly StreamEndpoint[] {
-    const [first] = relay.streams;
-    if (first === undefined || udpAddressEquals(first.address, server)) return relay.streams;
-    return [{ ...(race?.endpoint ?? first), address: server }];
   }
 
   #dropChannels(known: RelayClient, now: Instant): void {
@@ -428,19 +403,4 @@ export class RelayClients {
   #notice(level: "info" | "warn", text: string): void {
     this.#events.push({ kind: "notice", level, text });
   }
-}
-
-function familiesOf(addresses: readonly UdpAddress[]): (4 | 6)[] {
-  return ([4, 6] as const).filter((family) =>
-    addresses.some(({ address }) => address.includes(":") === (family === 6)),
-  );
-}
-
-function describeTransport({ race }: RelayClient): string {
-  if (race === undefined) return "";
-  return race.endpoint === undefined ? " by a stream" : ` over ${race.endpoint.transport.toUpperCase()}`;
-}
-
-function isAt(known: RelayClient, linkId: LinkId, relay: UdpAddress): boolean {
-  return known.linkId === linkId && udpAddressEquals(known.server, relay);
 }

@@ -9,6 +9,7 @@ import type { GatheringLinks } from "./own-candidates.ts";
 import type { ReflexiveFacts } from "./reflexive-facts.ts";
 import { chooseRelay } from "./relay-choice.ts";
 import type { RelayClients } from "./relay-clients.ts";
+import type { StreamProbes } from "./stream-probes.ts";
 import {
   MAX_RELAYS_AT_ONCE,
   MAX_STREAM_RETIRE_MS,
@@ -32,6 +33,7 @@ export interface RelayOffer {
 export class RelayUse {
   readonly #clients: RelayClients;
   readonly #facts: ReflexiveFacts;
+  readonly #probes: StreamProbes;
   #preferredId: string | undefined;
   /** Until then an answer may show which relay is the nearest. */
   #chooseBy: Instant | undefined;
@@ -47,7 +49,8 @@ export class RelayUse {
   /** When another relay than the preferred one is given up. */
   #retireAt: Instant | undefined;
 
-  constructor(clients: RelayClients, facts: ReflexiveFacts) {
+  constructor(clients: RelayClients, facts: ReflexiveFacts, probes: StreamProbes) {
+    this.#probes = probes;
     this.#clients = clients;
     this.#facts = facts;
   }
@@ -67,15 +70,23 @@ export class RelayUse {
     return this.#reviewedSilence !== undefined;
   }
 
+  /** The round trip to a relay by what leads to it; null before the first answer. */
+  distanceMs({ id, udp }: Relay, isUdpBlocked: boolean): number | null {
+    return isUdpBlocked ? this.#probes.rttMs(id) : this.#facts.rttMs(udp);
+  }
+
   /** Asks the best relay for what is missing; `neededAt` is when somebody last talked without a direct path. */
   use(offer: RelayOffer, neededAt: Instant | undefined, now: Instant): void {
     const { relays, links, isUdpBlocked } = offer;
     if (relays.length === 0 || links.size === 0) return;
     if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
-    const options = relays.map(({ id, udp, streams }) => {
+    const byStream = relays.filter(({ streams }) => streams.length > 0);
+    if (isUdpBlocked && byStream.length > 1) this.#probes.run(byStream, now);
+    const options = relays.map((relay) => {
+      const { id, streams } = relay;
       const isUnusable = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
       const isFailing = isUnusable || this.#isSurpassed(id, relays, now);
-      return { id, rttMs: this.#facts.rttMs(udp), isFailing };
+      return { id, rttMs: this.distanceMs(relay, isUdpBlocked), isFailing };
     });
     const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
     const chosenId = chooseRelay(options, this.#preferredId, mayWait);

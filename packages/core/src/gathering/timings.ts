@@ -43,6 +43,10 @@ export const RASH_RETIRE_FACTOR = 10;
 export const STREAM_ATTEMPT_GAP_MS = 250;
 export const MAX_STREAM_ATTEMPTS = 6;
 
+/** With UDP blocked relays are measured by streams: so often at most while one is needed, and so long each time. */
+export const STREAM_PROBE_AGAIN_MS = 300_000;
+export const STREAM_PROBE_LIMIT_MS = 5_000;
+
 /** Binding requests: at 0, 100, 300, 700, 1,500 ms, and failed at 2,300. */
 export const BINDING_RTO_MS = 100;
 export const BINDING_REQUESTS = 5;

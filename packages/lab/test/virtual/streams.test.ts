@@ -190,6 +190,34 @@ describe("with UDP blocked", () => {
   });
 });
 
+describe("with UDP blocked and several relays", () => {
+  it("the nearest by stream is used, and left for one that has become clearly nearer", () => {
+    const world = new RelayWorld(8);
+    const ports = { tcp: 3_478, tls: 443 };
+    const relays = [60, 10, 30].map((delayMs, index) =>
+      world.relay(`relay${index}`, `198.51.100.${index + 1}`, { up: { delayMs }, down: { delayMs } }, ports),
+    );
+    const nat = PAIR_KINDS["port-restricted cone"];
+    const [a, b] = [world.node("a", nat), world.node("b", nat)];
+    for (const router of world.routers.values()) router.setFirewall("https-only");
+    world.introduce();
+    a.sendData("b", "ping");
+    expect(world.until(() => b.delivered.length > 0, 3_000, "ping")).toBeLessThan(3_000);
+    world.talk(a, b, 100, 5_000);
+    const preferred = (node: MeshNode) => node.mesh.gathering().relays.findIndex(({ isPreferred }) => isPreferred);
+    expect([preferred(a), preferred(b)]).toEqual([1, 1]);
+    expect(a.mesh.gathering().relays.map(({ rttMs }) => Math.round(rttMs ?? 0))).toEqual([140, 40, 80]);
+    // Only the streams in use stay.
+    world.talk(a, b, 1_000, 70_000);
+    expect(relays.map(({ streamCount }) => streamCount)).toEqual([0, 2, 0]);
+    relays[1]?.attachment.setConditions({ up: { delayMs: 80 }, down: { delayMs: 80 } });
+    world.talk(a, b, 1_000, 330_000);
+    expect([preferred(a), preferred(b)]).toEqual([2, 2]);
+    world.talk(a, b, 1_000, 70_000);
+    expect(relays.map(({ streamCount }) => streamCount)).toEqual([0, 0, 2]);
+  });
+});
+
 describe("with UDP throttled", () => {
   /** Share of the packets from `a` that reach `b`. */
   function deliveredRatio({ world, a, b }: Pair, durationMs: number): number {
