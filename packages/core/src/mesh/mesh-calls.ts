@@ -22,6 +22,10 @@ const FAILURE_LIMIT_MS = 5_000;
 /** A peer whom the server could not reach is called through members, too, for so long. */
 const FAILURE_MEMORY_MS = 30_000;
 
+/** Calls that are taken from the server: all peers of a large network may call when it is back. */
+const SERVER_BURST = 1_000;
+const SERVER_REFILL_MS = 5;
+
 export interface MeshCallsOptions {
   readonly peers: MeshPeers;
   readonly random: RandomBytes;
@@ -50,6 +54,7 @@ export class MeshCalls {
   /** Whom nobody could be found for who would forward. */
   readonly #waiting = new Set<string>(); // bounded: likewise
   readonly #knockedAt = new Map<string, Instant>(); // bounded: likewise
+  readonly #fromServer = new TokenBucket(SERVER_BURST, SERVER_REFILL_MS);
   readonly #knocks = new TokenBucket(KNOCK_BURST, KNOCK_REFILL_MS);
 
   constructor(options: MeshCallsOptions) {
@@ -106,22 +111,10 @@ export class MeshCalls {
     this.#options.emit({ kind: "send-call", nodeId, sealed });
   }
 
-  /** A call that the server passed on, or a member (`via`); `sealed` is base64. */
-  handleCall(nodeId: string, sealed: string, via: string | null, time: ClockReading): void {
-    const { peers, countDrop, drainPeer, reportPassphrase } = this.#options;
-    const peer = peers.get(nodeId);
-    if (peer === undefined) {
-      countDrop("call-of-unknown-peer");
-      return;
-    }
-    const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
-    if (outcome.kind === "dropped") countDrop(outcome.reason);
-    else if (via !== null) this.#forwarding.handleArrival(nodeId, via, time.now);
-    if (outcome.kind === "passphrase-differs") {
-      reportPassphrase(peer);
-      if (outcome.reply !== null) this.send(peer, outcome.reply, time);
-    }
-    drainPeer(peer, time);
+  /** A call that the server passed on; `sealed` is base64. */
+  handleCall(nodeId: string, sealed: string, time: ClockReading): void {
+    if (this.#fromServer.take(time.now)) this.#open(nodeId, sealed, null, time);
+    else this.#options.countDrop("call-rate-limited");
   }
 
   /** The server could not deliver our last call. */
@@ -145,7 +138,7 @@ export class MeshCalls {
     }
     const outcome = this.#forwarding.handleMessage(nodeId, message, time.now);
     if (outcome.kind === "dropped") countDrop(outcome.reason);
-    if (outcome.kind === "call") this.handleCall(outcome.from, encodeBase64(outcome.sealed), nodeId, time);
+    if (outcome.kind === "call") this.#open(outcome.from, encodeBase64(outcome.sealed), nodeId, time);
   }
 
   /** There is a session with the member: it may forward what nobody could. */
@@ -164,6 +157,24 @@ export class MeshCalls {
     this.#forwarding.forget(nodeId);
     this.#waiting.delete(nodeId);
     for (const map of [this.#sent, this.#failedAt, this.#knockedAt]) map.delete(nodeId);
+  }
+
+  /** `via`: the member that passed it on, or null. */
+  #open(nodeId: string, sealed: string, via: string | null, time: ClockReading): void {
+    const { peers, countDrop, drainPeer, reportPassphrase } = this.#options;
+    const peer = peers.get(nodeId);
+    if (peer === undefined) {
+      countDrop("call-of-unknown-peer");
+      return;
+    }
+    const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
+    if (outcome.kind === "dropped") countDrop(outcome.reason);
+    else if (via !== null) this.#forwarding.handleArrival(nodeId, via, time.now);
+    if (outcome.kind === "passphrase-differs") {
+      reportPassphrase(peer);
+      if (outcome.reply !== null) this.send(peer, outcome.reply, time);
+    }
+    drainPeer(peer, time);
   }
 
   #forward(peer: MeshPeer, body: CallBody, time: ClockReading): void {

@@ -126,7 +126,7 @@ export class Mesh {
 
   /** A call that the server passed on; `sealed` is base64. */
   handleCall(nodeId: string, sealed: string, time: ClockReading): void {
-    this.#calls.handleCall(nodeId, sealed, null, time);
+    this.#calls.handleCall(nodeId, sealed, time);
   }
 
   /** The server could not deliver the last call to this member. */

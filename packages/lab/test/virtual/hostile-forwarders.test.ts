@@ -158,3 +158,25 @@ describe("a hostile member that forwards calls", () => {
     expect(drops(b, "agent-message-unknown")).toBe(2);
   });
 });
+
+describe("a server that floods a member with calls", () => {
+  test("costs it a bounded number of them, and those who are connected nothing", () => {
+    const world = new OutageWorld(2);
+    const a = world.add("a", { ipv4: "203.0.113.1" });
+    const b = world.add("b", { ipv4: "203.0.113.2" });
+    world.introduce();
+    world.talk([[a, b]], 1_000, 3_000);
+    const before = a.delivered.length;
+    for (let ms = 0; ms < 10_000; ms += 100) {
+      world.net.world.after(ms, () => {
+        a.act((mesh, time) => {
+          for (let call = 0; call < 500; call++) mesh.handleCall("b", "AAAA", time);
+        });
+      });
+    }
+    world.talk([[a, b]], 1_000, 10_000);
+    expect(drops(a, "call-malformed")).toBeLessThanOrEqual(1_000 + 10 * 200);
+    expect(drops(a, "call-rate-limited")).toBeGreaterThan(40_000);
+    expect(a.delivered.length - before).toBe(10);
+  });
+});

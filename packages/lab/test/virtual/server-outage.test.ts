@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { MeshNode } from "../../src/virtual-internet/mesh-node.ts";
 import { firstArrivalMs, OutageWorld } from "./outage-world.ts";
+import { isRelayed, RelayWorld } from "./relay-world.ts";
 import { NAT_KINDS } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
@@ -66,6 +67,28 @@ describe("a server that is dead for a day", () => {
       world.run(6 * HOUR_MS);
       expect(firstArrivalMs(world, d, a, 20_000)).toBeLessThan(2_000);
       world.talk([[a, d]], 1_000, 300_000);
+    }
+  });
+});
+
+describe("a relayed pair whose relay is not the server's", () => {
+  test("lasts for an hour without the server, whether it talks or not", () => {
+    const world = new RelayWorld(8);
+    world.relay("relay", "192.0.2.20");
+    const [a, b] = [world.node("a", NAT_KINDS.symmetric), world.node("b", NAT_KINDS.symmetric)];
+    world.introduce();
+    world.talk(a, b, 500, 10_000);
+    expect(isRelayed(a, b)).toBe(true);
+    world.signalling.isUp = false;
+    for (const node of [a, b]) node.act((mesh, time) => mesh.handleSignallingLost(time));
+    for (let phase = 0; phase < 3; phase++) {
+      world.run(HOUR_MS / 3 - 60_000);
+      const before = b.delivered.length;
+      a.sendData("b", "still there?");
+      expect(world.until(() => b.delivered.length > before, 20_000, "a → b")).toBeLessThan(2_000);
+      const talking = b.delivered.length;
+      world.talk(a, b, 1_000, 60_000);
+      expect(b.delivered.length - talking).toBe(60);
     }
   });
 });
