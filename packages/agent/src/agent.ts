@@ -13,6 +13,7 @@ import type {
   PingBody,
 } from "@asterism/core/local-api";
 import type { Aead } from "@asterism/core/mesh";
+import { PunchTurn } from "@asterism/core/paths";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
@@ -60,6 +61,7 @@ export class Agent {
   readonly #store: MembershipStore;
   readonly #problems: string[];
   readonly #networks = new Map<string, OverlayNetwork>(); // bounded: memberships, each joined by hand
+  readonly #punchTurn = new PunchTurn();
   readonly #startedAt = performance.now();
   readonly #nat64: Nat64;
   #api: LocalApi | undefined;
@@ -207,6 +209,7 @@ export class Agent {
         ownInterfaces: () => this.#ownInterfaces(),
         overlayRanges: () => this.#overlayRanges(),
         nat64: this.#nat64,
+        punchTurn: this.#punchTurn,
         relayOffer: () => this.#relay?.offer(listHostAddresses(this.#ownInterfaces()).map(({ address }) => address)),
       },
     });

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Dialer } from "@asterism/client";
 import { looksLikeAgentMessage } from "@asterism/core/inner";
 import type { Mesh, MeshEffect } from "@asterism/core/mesh";
+import type { LinkId } from "@asterism/core/net";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
@@ -14,7 +15,15 @@ const TRAFFIC_INTERVAL_MS = 1_000;
 const SLEEP_SUSPECTED_MS = 5_000;
 
 /** Effects that are about no peer, or about one that the engine does not know. */
-type HostEffectKind = "send-datagram" | "open-stream" | "close-stream" | "send-call" | "notice" | "add-peer";
+type HostEffectKind =
+  | "send-datagram"
+  | "open-stream"
+  | "close-stream"
+  | "open-socket"
+  | "close-socket"
+  | "send-call"
+  | "notice"
+  | "add-peer";
 
 export interface MeshShellOptions {
   readonly mesh: Mesh;
@@ -22,6 +31,8 @@ export interface MeshShellOptions {
   readonly logger: Logger;
   /** For streams to relays. */
   readonly dialer: Dialer;
+  /** Opens a UDP socket for IPv4 like that of a link, on another port. */
+  readonly openSocketLike: (linkId: LinkId) => LinkId;
   readonly sendCall: (nodeId: string, sealed: string) => void;
   /** An answer to an echo request of the agent's own. */
   readonly onEchoReply: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
@@ -191,6 +202,12 @@ export class MeshShell {
       case "close-stream":
         this.#streams.close(effect.streamId);
         return;
+      case "open-socket":
+        this.#openSocket(effect.nodeId, effect.like);
+        return;
+      case "close-socket":
+        device.closeLink(effect.linkId);
+        return;
       case "send-call":
         sendCall(effect.nodeId, effect.sealed);
         return;
@@ -203,6 +220,17 @@ export class MeshShell {
       default:
         this.#applyToPeer(effect, this.#peerIds.get(effect.nodeId));
     }
+  }
+
+  #openSocket(nodeId: string, like: LinkId): void {
+    const { mesh, logger, openSocketLike } = this.#options;
+    let linkId: LinkId | undefined;
+    try {
+      linkId = openSocketLike(like);
+    } catch (error) {
+      logger.warn(`no socket can be opened: ${String(error)}`);
+    }
+    mesh.handleSocketOpened(nodeId, linkId, { now: monotonicNow(), wall: wallNow() });
   }
 
   #addPeer(nodeId: string, allowedIps: readonly string[]): void {

@@ -4,6 +4,7 @@ import type { PairReport } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto } from "@asterism/core/identity";
 import { type Aead, Mesh } from "@asterism/core/mesh";
+import type { PunchTurn } from "@asterism/core/paths";
 import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { kernelHasIpv6 } from "../platform/ipv6.linux.ts";
@@ -48,6 +49,9 @@ export interface OpenOverlayOptions {
   /** Ranges of all networks this agent is in. */
   readonly overlayRanges: string[];
   readonly nat64: Nat64;
+  readonly punchTurn: PunchTurn;
+  /** Whether the network lets holes be punched through hard NATs. */
+  readonly mayPunch: () => boolean;
   readonly sendCall: (nodeId: string, sealed: string) => void;
   readonly onDeviceFailed: (message: string) => void;
   readonly onPathsChanged: () => void;
@@ -93,6 +97,8 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       device,
       logger: options.logger,
       dialer: options.dialer,
+      // One link takes everything: what leaves by it is bound to nothing.
+      openSocketLike: () => device.openLink({ port: 0, ipv4: "0.0.0.0", ipv6: null }).id,
       sendCall: options.sendCall,
       onEchoReply: (nodeId, event) => pinger.handleInner(nodeId, event),
       onDeviceFailed: options.onDeviceFailed,
@@ -139,6 +145,8 @@ function createMesh(nodePrivateKey: Uint8Array, options: OpenOverlayOptions): Me
     overlayRanges: options.overlayRanges,
     overlayMtuBytes: network.mtuBytes,
     aeads: options.aeads,
+    punchTurn: options.punchTurn,
+    mayPunch: options.mayPunch,
   });
 }
 

@@ -13,7 +13,7 @@ import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
 import type { NetworkState } from "@asterism/core/local-api";
 import type { Aead, Mesh } from "@asterism/core/mesh";
-import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
+import { candidatePriority, type LocalCandidate, type PunchTurn } from "@asterism/core/paths";
 import type { Logger } from "pino";
 import { listHostAddresses } from "../platform/host-addresses.ts";
 import type { Nat64 } from "../platform/nat64.ts";
@@ -60,6 +60,8 @@ export interface OverlayHost {
   /** Ranges of all networks this agent is in. */
   overlayRanges(): string[];
   readonly nat64: Nat64;
+  /** Holes are punched for one peer of all networks at a time. */
+  readonly punchTurn: PunchTurn;
   /** The relay that this agent runs; null while others could not reach it, undefined if it runs none. */
   relayOffer(): OfferedRelay | null | undefined;
 }
@@ -220,6 +222,8 @@ export class OverlayNetwork {
       ownInterfaces: host.ownInterfaces(),
       overlayRanges: host.overlayRanges(),
       nat64: host.nat64,
+      punchTurn: host.punchTurn,
+      mayPunch: () => this.membership.network.hardNatPunching !== false,
       sendCall: (nodeId, sealed) => void this.#control?.send({ type: "call", to: nodeId, sealed }),
       onDeviceFailed: (message) => this.#handleDeviceFailed(message),
       onPathsChanged: () => this.#record.saveSoon(),

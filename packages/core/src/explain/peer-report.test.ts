@@ -72,6 +72,7 @@ const paths: PeerPathsSnapshot = {
       why: "no check was answered",
     },
   ],
+  punch: { state: "idle", attempts: [], failures: 0, notBefore: null, adopted: 0 },
   changes: [
     {
       at: (NOW - 20_000) as Instant,

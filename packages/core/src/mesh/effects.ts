@@ -1,5 +1,5 @@
 import type { StreamEndpoint } from "../gathering/index.ts";
-import type { PathAddress } from "../net/index.ts";
+import type { LinkId, PathAddress } from "../net/index.ts";
 import type { TrafficMode } from "../paths/index.ts";
 import type { Instant } from "../time.ts";
 
@@ -55,6 +55,9 @@ export type MeshEffect =
   | { readonly kind: "close-stream"; readonly streamId: number }
   /** An agent's own message (`core/inner`) to a member, sealed into the tunnel as if the host had sent it. */
   | { readonly kind: "send-inner"; readonly nodeId: string; readonly packet: Uint8Array }
+  /** Open a UDP socket for IPv4 like that of link `like`, on another port; then call `handleSocketOpened`. */
+  | { readonly kind: "open-socket"; readonly nodeId: string; readonly like: LinkId }
+  | { readonly kind: "close-socket"; readonly linkId: LinkId }
   /** To be passed on by the server to the member; base64. */
   | { readonly kind: "send-call"; readonly nodeId: string; readonly sealed: string }
   /** Something a person may want to know; a log line. */

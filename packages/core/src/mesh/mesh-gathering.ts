@@ -1,4 +1,5 @@
 import type { Gatherer, GatheringEvent } from "../gathering/index.ts";
+import { type NatFacts, summariseNats } from "../nat/index.ts";
 import { checkIdOf, type PeerPathsEvent } from "../paths/index.ts";
 import { parseStun } from "../stun/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
@@ -24,8 +25,14 @@ export class MeshGathering {
     this.#options = options;
   }
 
+  /** What calls tell of this host's NATs. */
+  get nats(): NatFacts[] {
+    return summariseNats(this.#options.gatherer.snapshot().nats);
+  }
+
   /** A new peer learns where this host is. */
   introduce({ paths }: MeshPeer, now: Instant): void {
+    paths?.handleNats(this.nats, now);
     paths?.handleLocalCandidates(this.#options.gatherer.candidates, now);
   }
 
@@ -82,7 +89,7 @@ export class MeshGathering {
         return;
       case "nats":
         for (const peer of peers.all()) {
-          peer.paths?.handleNatsChanged(time.now);
+          peer.paths?.handleNats(this.nats, time.now);
           drainPeer(peer, time);
         }
         return;

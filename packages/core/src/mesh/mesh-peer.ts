@@ -12,6 +12,7 @@ import {
   type PairKeys,
   PeerPaths,
   type PeerPathsEvent,
+  type PunchTurn,
   predictionsOf,
   type TargetBudget,
   type TrafficMode,
@@ -42,6 +43,8 @@ export interface MeshPeerOptions {
   readonly aead: Aead;
   /** Of all peers together. */
   readonly targets: TargetBudget;
+  readonly punchTurn: PunchTurn;
+  readonly mayPunch: () => boolean;
 }
 
 /** Something that keeps a tunnel from coming up, whatever the paths. */

@@ -1,7 +1,7 @@
 import type { IpRange } from "../addresses/index.ts";
 import { type Crypto, publicKeyBytes } from "../identity/index.ts";
 import type { LinkId } from "../net/index.ts";
-import { TargetBudget } from "../paths/index.ts";
+import { type PunchTurn, TargetBudget } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { WireGuard } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
@@ -19,6 +19,8 @@ export interface MeshPeersOptions {
   readonly aeads: readonly Aead[];
   readonly wireguard: WireGuard;
   readonly emit: (effect: MeshEffect) => void;
+  readonly punchTurn: PunchTurn;
+  readonly mayPunch: () => boolean;
 }
 
 /** The peers of a mesh, as the map has them, by everything that tells them apart. */
@@ -96,7 +98,7 @@ export class MeshPeers {
   }
 
   #create(peer: VerifiedPeer): MeshPeer {
-    const { crypto, random, nodePrivateKey, stretchedSecret, overlayRanges, overlayMtuBytes, wireguard } =
+    const { crypto, random, nodePrivateKey, stretchedSecret, overlayRanges, overlayMtuBytes, wireguard, punchTurn } =
       this.#options;
     const publicKey = publicKeyBytes(peer.nodeKey);
     const presharedKey =
@@ -114,6 +116,8 @@ export class MeshPeers {
       overlayMtuBytes,
       aead: this.#agreeOnAead(peer),
       targets: this.#targets,
+      punchTurn,
+      mayPunch: this.#options.mayPunch,
     });
   }
 

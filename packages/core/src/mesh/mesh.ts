@@ -16,7 +16,13 @@ import type { PeerInfo, RelaysMessage } from "../control/index.ts";
 import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index.ts";
 import type { Crypto } from "../identity/index.ts";
 import type { LinkId, PathAddress } from "../net/index.ts";
-import { checkIdOf, type LocalCandidate, type PeerPathsEvent, type RemoteCandidate } from "../paths/index.ts";
+import {
+  checkIdOf,
+  type LocalCandidate,
+  type PeerPathsEvent,
+  PunchTurn,
+  type RemoteCandidate,
+} from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
 import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
@@ -46,6 +52,10 @@ export interface MeshOptions {
   readonly overlayMtuBytes: number;
   /** Ciphers this node announces in its signed record, beyond ChaCha20-Poly1305. */
   readonly aeads: readonly Aead[];
+  /** Shared by all networks of an agent, so that holes are punched for one peer at a time. */
+  readonly punchTurn?: PunchTurn;
+  /** Whether the network lets holes be punched; always by default. */
+  readonly mayPunch?: () => boolean;
 }
 
 export class Mesh {
@@ -70,7 +80,8 @@ export class Mesh {
     });
     const overlayRanges = options.overlayRanges.flatMap((text) => parseIpRange(text) ?? []);
     const emit = (effect: MeshEffect): void => void this.#effects.push(effect);
-    this.#peers = new MeshPeers({ ...options, overlayRanges, wireguard: this.#wireguard, emit });
+    const { punchTurn = new PunchTurn(), mayPunch = () => true } = options;
+    this.#peers = new MeshPeers({ ...options, overlayRanges, wireguard: this.#wireguard, emit, punchTurn, mayPunch });
     const drainPeer = (peer: MeshPeer, time: ClockReading): void => this.#drain(peer, time);
     const countDrop = (reason: string): void => this.#countDrop(reason);
     const shared = { peers: this.#peers, emit, drainPeer, countDrop };
@@ -268,6 +279,17 @@ export class Mesh {
     this.#gathering.drain(time);
   }
 
+  /** The socket of an `open-socket` effect is the engine's link `linkId`; undefined if it could not be opened. */
+  handleSocketOpened(nodeId: string, linkId: LinkId | undefined, time: ClockReading): void {
+    const peer = this.#peers.get(nodeId);
+    if (peer?.paths === undefined) {
+      if (linkId !== undefined) this.#effects.push({ kind: "close-socket", linkId });
+      return;
+    }
+    peer.paths.handleSocketOpened(linkId, time.now);
+    this.#drain(peer, time);
+  }
+
   /** Examines the NATs anew; `gathering` shows the results, within 3 s. */
   handleNetcheck(time: ClockReading): void {
     this.#gatherer.handleNetcheck(time.now);
@@ -346,6 +368,9 @@ export class Mesh {
   }
 
   #removePeer(nodeId: string, time: ClockReading): void {
+    const removed = this.#peers.get(nodeId);
+    removed?.paths?.close();
+    if (removed !== undefined) this.#drain(removed, time);
     const peer = this.#peers.remove(nodeId);
     if (peer === undefined) return;
     this.#deadlines.delete(peer);
@@ -388,6 +413,15 @@ export class Mesh {
         return;
       case "path-changed":
         this.#effects.push({ kind: "notice", level: "info", nodeId, text: event.why });
+        return;
+      case "socket-wanted":
+        this.#effects.push({ kind: "open-socket", nodeId, like: event.like });
+        return;
+      case "socket-unwanted":
+        this.#effects.push({ kind: "close-socket", linkId: event.linkId });
+        return;
+      case "punch-note":
+        this.#effects.push({ kind: "notice", level: "info", nodeId, text: event.text });
         return;
     }
   }

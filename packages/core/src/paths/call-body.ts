@@ -7,6 +7,7 @@ import { encodeUtf8, parseUtf8 } from "../bytes/index.ts";
 import { NAT_BEHAVIOURS, type NatBehaviour, type NatFacts } from "../nat/index.ts";
 import type { WallTime } from "../time.ts";
 import { type CandidateKind, MAX_CANDIDATES, type RemoteCandidate } from "./candidate.ts";
+import { type PunchMessage, parsePunch, punchFields } from "./hard-nat/punch-message.ts";
 import { type OfferedPorts, offeredPortsFields, parseOfferedPorts } from "./offered-ports.ts";
 
 /**
@@ -25,6 +26,8 @@ export interface CallBody {
   readonly nats?: readonly NatFacts[];
   /** Where the sender's NATs will map its next sockets to; left out where that is of no use. */
   readonly ports?: readonly OfferedPorts[];
+  /** To agree on punching a hole. */
+  readonly punch?: PunchMessage;
 }
 
 /** A call with what only the seal is concerned with. */
@@ -59,8 +62,9 @@ export function encodeCallContent({ body, sentAt, passphraseProof }: CallContent
   const nats = body.nats === undefined || body.nats.length === 0 ? {} : { nats: body.nats };
   const isWithPorts = body.ports !== undefined && body.ports.length > 0;
   const ports = isWithPorts ? { ports: body.ports.map(offeredPortsFields) } : {};
+  const punch = body.punch === undefined ? {} : { punch: punchFields(body.punch) };
   const { type, callId } = body;
-  return encodeUtf8(JSON.stringify({ type, callId, sentAt, candidates, ...nats, ...ports, ...proof }));
+  return encodeUtf8(JSON.stringify({ type, callId, sentAt, candidates, ...nats, ...ports, ...punch, ...proof }));
 }
 
 /** Largest size of a call's content before it is sealed. */
@@ -86,6 +90,7 @@ export function parseCallContent(bytes: Uint8Array): CallContent | undefined {
   }
   const nats = parseNats(fields["nats"]);
   const ports = parseOfferedPorts(fields["ports"]);
+  const punch = parsePunch(fields["punch"]);
   // SAFETY: `type` is one of TYPES, and the wall time a whole number of milliseconds.
   return {
     body: {
@@ -94,6 +99,7 @@ export function parseCallContent(bytes: Uint8Array): CallContent | undefined {
       candidates: parsed,
       ...(nats === undefined ? {} : { nats }),
       ...(ports === undefined ? {} : { ports }),
+      ...(punch === undefined ? {} : { punch }),
     },
     sentAt: sentAt as WallTime,
     passphraseProof,

@@ -23,6 +23,8 @@ export {
 export { TargetBudget } from "./check-budget.ts";
 export { checkIdOf } from "./check-id.ts";
 export { type CheckId, derivePairKeys, type PairKeys } from "./check-keys.ts";
+export { PunchTurn } from "./hard-nat/punch-turn.ts";
+export type { PunchRecord, PunchSnapshot } from "./hard-nat/punch-types.ts";
 export { offerPorts, predictionsOf } from "./offered-ports.ts";
 export type {
   ActivePath,

@@ -28,6 +28,8 @@ interface Link {
   readonly isStream: boolean;
   /** The addresses of its interface. */
   readonly hosts: ReadonlySet<string>;
+  /** Of a link that serves this peer alone: the one that it is like. Only what is learnt there leads to a path. */
+  readonly like?: LinkId;
 }
 
 export interface LinkChanges {
@@ -69,6 +71,7 @@ export class PathSet {
       candidates.filter(({ kind }) => kind === "host").map(({ address }) => formatUdpAddress(address)),
     );
     for (const [id, own] of Map.groupBy(candidates, ({ linkId }) => linkId)) this.#links.set(id, describeLink(own));
+    for (const [id, { like }] of before) if (like !== undefined) this.adoptLink(id, like);
     const removed: Path[] = [];
     const doubtful: Path[] = [];
     for (const path of this.#paths.values()) {
@@ -89,7 +92,7 @@ export class PathSet {
     const wanted = new Set<string>();
     for (const candidate of candidates) {
       for (const [linkId, link] of this.#links) {
-        if (!link.families.has(ipFamilyOf(candidate.address.address))) continue;
+        if (!isFor(link, candidate)) continue;
         const address = { linkId, remote: candidate.address, channel: null };
         wanted.add(pathAddressKey(address));
       }
@@ -141,10 +144,28 @@ export class PathSet {
     return path;
   }
 
+  /** Adds a link that serves this peer alone, like another one over IPv4; it goes with that. False if that is gone. */
+  adoptLink(linkId: LinkId, like: LinkId): boolean {
+    const model = this.#links.get(like);
+    if (model === undefined || model.like !== undefined) return false;
+    this.#links.set(linkId, { ...model, families: new Set([4]), isStream: false, like });
+    return true;
+  }
+
+  hasLink(linkId: LinkId): boolean {
+    return this.#links.has(linkId);
+  }
+
+  /** The adopted link and its paths are no more. */
+  dropLink(linkId: LinkId): void {
+    this.#links.delete(linkId);
+    for (const path of this.#paths.values()) if (path.address.linkId === linkId) this.#paths.delete(path.key);
+  }
+
   #addRemote(candidate: RemoteCandidate): void {
     if (this.#own.has(formatUdpAddress(candidate.address))) return;
     for (const [linkId, link] of this.#links) {
-      if (!link.families.has(ipFamilyOf(candidate.address.address))) continue;
+      if (!isFor(link, candidate)) continue;
       const address = { linkId, remote: candidate.address, channel: null };
       const known = this.get(address);
       if (known === undefined) this.#add(address, candidate, link);
@@ -195,6 +216,10 @@ export class PathSet {
     if (oldest !== undefined) this.#paths.delete(oldest.key);
     return oldest !== undefined;
   }
+}
+
+function isFor({ families, like }: Link, { address }: RemoteCandidate): boolean {
+  return like === undefined && families.has(ipFamilyOf(address.address));
 }
 
 function describeLink(candidates: readonly LocalCandidate[]): Link {

@@ -2,6 +2,7 @@ import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
 import type { Instant } from "../time.ts";
 import type { CallBody } from "./call-body.ts";
 import type { CandidateKind, LocalCandidate, RemoteCandidate } from "./candidate.ts";
+import type { PunchEvent, PunchSnapshot } from "./hard-nat/punch-types.ts";
 import type { ChannelPlace } from "./relay-channels.ts";
 
 export type PathKind = "direct" | "relayed";
@@ -44,6 +45,7 @@ export type PeerPathsEvent =
   | ({ readonly kind: "channel-unwanted" } & ChannelPlace)
   /** The peer has seen us come from this address; told only while there is no server that could tell. */
   | { readonly kind: "seen-at"; readonly linkId: LinkId; readonly address: UdpAddress }
+  | PunchEvent
   /** The table of usable paths has changed: the active one first, empty if there is none. */
   | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }
   /** Another path is active than before; null is none. `why` is a plain phrase. */
@@ -64,7 +66,15 @@ export type PathDropReason =
   | "check-rate-limited"
   | "check-unknown-attribute";
 
-export type PathTimerReason = "check" | "check-timeout" | "path-failure" | "trust" | "attempt" | "call" | "mtu";
+export type PathTimerReason =
+  | "check"
+  | "check-timeout"
+  | "path-failure"
+  | "trust"
+  | "attempt"
+  | "call"
+  | "mtu"
+  | "punch";
 
 export type PathState = "active" | "standby" | "checking" | "failed";
 
@@ -128,5 +138,6 @@ export interface PeerPathsSnapshot {
   readonly attemptsWithoutSuccess: number;
   readonly attempts: readonly AttemptRecord[];
   readonly changes: readonly PathChangeRecord[];
+  readonly punch: PunchSnapshot;
   readonly drops: Readonly<Partial<Record<PathDropReason, number>>>;
 }

@@ -16,7 +16,8 @@
  */
 import type { IpRange } from "../addresses/index.ts";
 import { encodeHex } from "../bytes/index.ts";
-import { formatUdpAddress, type PathAddress, udpAddressEquals } from "../net/index.ts";
+import type { NatFacts } from "../nat/index.ts";
+import { formatUdpAddress, type LinkId, type PathAddress, udpAddressEquals } from "../net/index.ts";
 import { type RandomBytes, randomUnit } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
@@ -30,6 +31,10 @@ import type { PairKeys } from "./check-keys.ts";
 import { nextToCheck } from "./check-queue.ts";
 import { Demand } from "./demand.ts";
 import { type Deadline, EarliestDeadline } from "./earliest-deadline.ts";
+import { HolePunch } from "./hard-nat/hole-punch.ts";
+import { PunchTurn } from "./hard-nat/punch-turn.ts";
+import type { PunchSituation } from "./hard-nat/punch-types.ts";
+import { predictionsOf } from "./offered-ports.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { Path } from "./path.ts";
 import { PathHistory } from "./path-history.ts";
@@ -54,6 +59,10 @@ export interface PeerPathsOptions {
   readonly targets?: TargetBudget;
   /** MTU of the overlay, whose packets are the largest that there are to carry. */
   readonly overlayMtuBytes: number;
+  /** Shared by all peers of an agent, so that holes are punched for one at a time; one of its own by default. */
+  readonly punchTurn?: PunchTurn;
+  /** Whether holes may be punched where NATs give each destination another port; always by default. */
+  readonly mayPunch?: () => boolean;
 }
 
 /** Of the engine's counters, each 0 if it never happened. */
@@ -66,6 +75,7 @@ export interface TrafficTimes {
 
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
 const TRANSPORT_OVERHEAD_BYTES = 32;
+
 export class PeerPaths {
   readonly #random: RandomBytes;
   readonly #overlayRanges: readonly IpRange[];
@@ -86,6 +96,7 @@ export class PeerPaths {
   readonly #upgrades = new UpgradeSchedule();
   readonly #peerPlace = new PeerPlace();
   readonly #silence = new SilenceWatch();
+  readonly #punch: HolePunch;
   #table: PathTable = { paths: [], mode: "best" };
   readonly #channels = new RelayChannels();
   /** Candidates have changed since the channels were fitted to them. */
@@ -100,6 +111,8 @@ export class PeerPaths {
     this.#warm = options.warm ?? "best";
     this.#set = new PathSet(this.#overlayRanges, options.overlayMtuBytes + TRANSPORT_OVERHEAD_BYTES);
     this.#attempts = new AttemptSchedule(options.random);
+    const { keys, random, punchTurn: turn = new PunchTurn(), mayPunch: enabled = () => true } = options;
+    this.#punch = new HolePunch({ keys, random, set: this.#set, turn, enabled });
   }
 
   /** A STUN message whose USERNAME is our `receiveCheckId`. Undefined if it was acted upon. */
@@ -110,6 +123,7 @@ export class PeerPaths {
       return received;
     }
     if (received.kind === "request") {
+      this.#punch.handleHeard(from, now);
       // Priorities have 31 bits (RFC 8445 §5.1.2).
       this.#checkInReturn(from, received.priority % 0x8000_0000, now);
       if (this.#peerPlace.handleCheck(received.place)) this.#doubtAll(now);
@@ -124,19 +138,19 @@ export class PeerPaths {
   handleCall(body: CallBody, now: Instant): void {
     this.#demand.handleCall(now);
     this.#setRemote(acceptedCandidates(body.candidates, this.#overlayRanges), now);
+    this.#punch.handlePeer(body.nats, predictionsOf(body.ports ?? [], body.candidates, now));
     // A peer that calls without end must not make us send without end; the candidates count all the same.
     if (this.#callLimit.take(now)) {
-      const offered = new Set(this.#remote.map(({ address }) => formatUdpAddress(address)));
-      for (const path of this.#set.all()) {
-        // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
-        // What the relay hears it from is its NAT's doing, for this relay alone.
-        const isHeardByRelay = path.address.channel !== null && path.remoteKind === "peer-reflexive";
-        if (!offered.has(formatUdpAddress(path.peer)) && !isHeardByRelay) path.doubt(now);
-        const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
-        if (!isFresh || !path.isTrusted(now)) path.startRun(now);
-      }
+      this.#checkAnew(now);
       if (body.type === "offer") this.#calls.wantAnswer(body.callId);
     }
+    if (body.punch !== undefined) this.#punch.handleMessage(body.punch, this.#punchSituation(now), now);
+    this.#update(now);
+  }
+
+  /** A socket that was wanted is the engine's link `linkId`; undefined if there is none to be had. */
+  handleSocketOpened(linkId: LinkId | undefined, now: Instant): void {
+    this.#punch.handleSocketOpened(linkId, now);
     this.#update(now);
   }
 
@@ -186,8 +200,9 @@ export class PeerPaths {
     this.#update(now);
   }
 
-  /** What calls tell of our NATs has changed. */
-  handleNatsChanged(now: Instant): void {
+  /** What calls tell of our NATs. */
+  handleNats(nats: readonly NatFacts[], now: Instant): void {
+    this.#punch.handleOwnNats(nats);
     if (this.#demand.isWanted(now)) this.#calls.wantUpdate(this.#newCallId());
     this.#update(now);
   }
@@ -259,6 +274,11 @@ export class PeerPaths {
     this.#update(now);
   }
 
+  /** The peer is removed: what it holds is given back. Drain the events once more. */
+  close(): void {
+    this.#punch.close();
+  }
+
   handleTimeout(now: Instant): void {
     this.#update(now);
   }
@@ -268,11 +288,11 @@ export class PeerPaths {
   }
 
   pollTransmit(): Transmit | undefined {
-    return this.#checks.pollTransmit();
+    return this.#checks.pollTransmit() ?? this.#punch.pollTransmit();
   }
 
   pollEvent(): PeerPathsEvent | undefined {
-    return this.#events.shift();
+    return this.#events.shift() ?? this.#punch.pollEvent();
   }
 
   /** The table as last reported by a `paths` event. */
@@ -335,6 +355,7 @@ export class PeerPaths {
       attemptsWithoutSuccess: this.#attempts.withoutSuccess,
       attempts: this.#history.attempts,
       changes: this.#history.changes,
+      punch: this.#punch.snapshot(),
       drops: { ...this.#drops },
     };
   }
@@ -386,6 +407,19 @@ export class PeerPaths {
     }
   }
 
+  /** The peer has said where it is: look whether it is. */
+  #checkAnew(now: Instant): void {
+    const offered = new Set(this.#remote.map(({ address }) => formatUdpAddress(address)));
+    for (const path of this.#set.all()) {
+      // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
+      // What the relay hears it from is its NAT's doing, for this relay alone.
+      const isHeardByRelay = path.address.channel !== null && path.remoteKind === "peer-reflexive";
+      if (!offered.has(formatUdpAddress(path.peer)) && !isHeardByRelay) path.doubt(now);
+      const isFresh = path.answeredAt !== undefined && now - path.answeredAt < 1_000;
+      if (!isFresh || !path.isTrusted(now)) path.startRun(now);
+    }
+  }
+
   #setDemand(at: Instant, now: Instant): void {
     const isAwaking = !this.#demand.hasTraffic(now);
     this.#demand.handleTraffic(at);
@@ -401,10 +435,12 @@ export class PeerPaths {
 
   #update(now: Instant): void {
     this.#expire(now);
+    this.#punch.closeUnused(now);
     this.#fitChannels(now);
     if (this.#silence.isConfirmed(this.#active.path, now)) this.#active.path?.doubt(now);
     this.#chooseActive(now);
     this.#pursue(now);
+    this.#punch.update(this.#punchSituation(now), now);
     const { path: active } = this.#active;
     const [hasTraffic, isKept] = [this.#demand.hasTraffic(now), this.#demand.isKept(now)];
     assignRoles(this.#set, { active, warm: this.#warm, hasTraffic, isKept }, now);
@@ -479,6 +515,17 @@ export class PeerPaths {
     reviveFormerPaths(this.#set);
   }
 
+  #punchSituation(now: Instant): PunchSituation {
+    const isSettled = this.#active.isSettled(now);
+    return {
+      isSettled,
+      isWanted: !isSettled && this.#demand.hasTraffic(now),
+      attempts: this.#attempts.withoutSuccess,
+      local: this.#local,
+      remote: this.#remote,
+    };
+  }
+
   #sendDueChecks(now: Instant): void {
     for (let path = this.#nextToCheck(now); path !== undefined; path = this.#nextToCheck(now)) {
       if (this.#checks.mayCheckFrom(now) > now) return;
@@ -499,9 +546,11 @@ export class PeerPaths {
   }
 
   #sendDueCalls(now: Instant): void {
+    if (this.#punch.hasMessage) this.#calls.wantUpdate(this.#newCallId());
     for (let call = this.#calls.take(now); call !== undefined; call = this.#calls.take(now)) {
       const candidates = this.#local.map(({ kind, address, priority }) => ({ kind, address, priority }));
-      this.#events.push({ kind: "call", body: { ...call, candidates } });
+      const punch = this.#punch.takeMessage();
+      this.#events.push({ kind: "call", body: { ...call, candidates, ...(punch === undefined ? {} : { punch }) } });
     }
   }
 
@@ -527,6 +576,7 @@ export class PeerPaths {
     deadlines.consider(this.#calls.nextAt(now), "call");
     deadlines.consider(this.#attempts.nextAt, "attempt");
     deadlines.consider(this.#upgrades.nextAt, "attempt");
+    deadlines.consider(this.#punch.nextAt(), "punch");
     const active = this.#active.path;
     if (hasTraffic && active?.isTrusted(now)) deadlines.consider(active.trustEnd(), "trust");
     return deadlines.earliest;

@@ -8,7 +8,7 @@ import { whyProductCannotRun } from "../product/asterism-command.ts";
 import { BLOCKED_PAIRS, formatBlocked, missedBlockedGoals, splitBlocked } from "./blocked-pairs.ts";
 import { formatDocument } from "./document.ts";
 import { measurePair, type PairTry } from "./measure-pair.ts";
-import { BLOCKED_KINDS, FURTHER_KINDS, isBlocked, isHard, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
+import { BLOCKED_KINDS, FURTHER_KINDS, isBlocked, pairClass, SITE_KINDS, type SiteKind } from "./pair-kinds.ts";
 import { figuresOf, formatTables, type MeasuredPair, missedGoals } from "./report.ts";
 import { Sites } from "./sites.ts";
 
@@ -19,7 +19,7 @@ const USAGE = `npm run nat-matrix [-- OPTIONS]
   --pair A:B    measure only this pair; may be given several times
   --write       write docs/nat-matrix.md as well
 Kinds: ${[...SITE_KINDS, ...BLOCKED_KINDS].join(", ")}; with --pair also ${FURTHER_KINDS.join(", ")}.
-Exit code 0 if all pairs reached each other, and directly where that takes no guessing of ports; 1 otherwise.`;
+Exit code 0 if all pairs reached each other, and directly but for symmetric with symmetric; 1 otherwise.`;
 
 const DOCUMENT = fileURLToPath(new URL("../../../../docs/nat-matrix.md", import.meta.url));
 
@@ -100,15 +100,18 @@ async function tryAll(measured: readonly (MeasuredPair & { tries: PairTry[] })[]
     if (found === undefined) throw new Error(`no site ${name}`);
     return found;
   };
-  // Hard pairs last: they stay on the relay and keep trying; behind them those that need its streams.
-  const rank = ({ a, b }: MeasuredPair): number => (isBlocked(a, b) ? 2 : Number(isHard(a, b)));
-  const easyFirst = [...measured].sort((left, right) => rank(left) - rank(right));
+  // Hard pairs go on trying, which costs others time; behind them those that need the relay's streams.
+  const easyFirst = [...measured].sort((left, right) => rankOf(left) - rankOf(right));
   for (const { a, b, tries } of easyFirst) {
     const mayBeDirect = !isBlocked(a, b);
     const result = await measurePair(site(`from-${a}`), site(`to-${b}`), sites.relayWatch, mayBeDirect);
     tries.push(result);
     log(`${a.padEnd(16)} ${b.padEnd(16)} ${describe(result)}`);
   }
+}
+
+function rankOf({ a, b }: MeasuredPair): number {
+  return isBlocked(a, b) ? 3 : { easy: 0, punched: 1, none: 2 }[pairClass(a, b)];
 }
 
 function describe({ firstPingMs, directMs, direct }: PairTry): string {

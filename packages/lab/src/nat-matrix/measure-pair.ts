@@ -14,7 +14,7 @@ export interface PairTry {
 
 const PING_INTERVAL_MS = 20;
 /** Longer than the goals by far, so that a pair that gets direct late is seen as such. */
-const DIRECT_LIMIT_MS = 5_000;
+const DIRECT_LIMIT_MS = 10_000;
 const PING_TIMEOUT_MS = 5_000;
 const END_PINGS = 10;
 /** The far side may choose its direct path a moment later: so often its last answers are looked at anew. */

@@ -16,10 +16,16 @@ export function isBlocked(a: SiteKind, b: SiteKind): boolean {
   return isBlockedKind(a) || isBlockedKind(b);
 }
 
-/** Whether only guessing ports would get a packet through from both sides. */
-export function isHard(a: SiteKind, b: SiteKind): boolean {
-  const narrow = (kind: SiteKind): boolean => isSymmetric(kind) || kind === "port-restricted";
-  return narrow(a) && narrow(b) && (isSymmetric(a) || isSymmetric(b));
+/**
+ * What a pair needs for a direct path: `easy` pairs nothing special, `punched` ones that ports are guessed until one fits,
+ * and between two symmetric NATs with random ports there is `none`.
+ */
+export type PairClass = "easy" | "punched" | "none";
+
+export function pairClass(a: SiteKind, b: SiteKind): PairClass {
+  if (isSymmetric(a) && isSymmetric(b)) return "none";
+  const isPunched = [a, b].includes("port-restricted") && (isSymmetric(a) || isSymmetric(b));
+  return isPunched ? "punched" : "easy";
 }
 
 function isSymmetric(kind: SiteKind): boolean {

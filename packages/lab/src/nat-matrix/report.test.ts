@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BLOCKED_PAIRS, formatBlocked, missedBlockedGoals, splitBlocked } from "./blocked-pairs.ts";
 import type { PairTry } from "./measure-pair.ts";
-import { isHard, SITE_KINDS } from "./pair-kinds.ts";
+import { pairClass, SITE_KINDS } from "./pair-kinds.ts";
 import { figuresOf, formatTables, missedGoals } from "./report.ts";
 
 const DIRECT: PairTry = { firstPingMs: 100, directMs: 200, direct: true };
@@ -25,16 +25,25 @@ describe("the matrix's report", () => {
     expect(figuresOf({ a: "public", b: "public", tries: [RELAYED, DIRECT] }).kind).toBe("relayed");
   });
 
-  it("calls exactly symmetric with symmetric or port-restricted hard", () => {
-    const hard = SITE_KINDS.flatMap((a) => SITE_KINDS.map((b) => [a, b] as const)).filter(([a, b]) => isHard(a, b));
-    expect(hard).toEqual([
-      ["port-restricted", "symmetric"],
-      ["symmetric", "port-restricted"],
-      ["symmetric", "symmetric"],
+  it("knows which pairs need guessing, and which can't be direct", () => {
+    const pairs = SITE_KINDS.flatMap((a) => SITE_KINDS.map((b) => [a, b, pairClass(a, b)] as const));
+    expect(pairs.filter(([, , kind]) => kind !== "easy")).toEqual([
+      ["port-restricted", "symmetric", "punched"],
+      ["symmetric", "port-restricted", "punched"],
+      ["symmetric", "symmetric", "none"],
     ]);
   });
 
-  it("names what failed and what was slow, and expects nothing direct of hard pairs", () => {
+  it("allows one of twenty tries of a pair that takes guessing to stay on the relay", () => {
+    const failures = (direct: number, relayed: number): string[] => {
+      const tries = [...Array<PairTry>(direct).fill(DIRECT), ...Array<PairTry>(relayed).fill(RELAYED)];
+      return missedGoals([figuresOf({ a: "port-restricted", b: "symmetric", tries })]).failures;
+    };
+    expect(failures(19, 1)).toEqual([]);
+    expect(failures(18, 2)).toEqual(["port-restricted → symmetric: not direct in 2 of 20 tries"]);
+  });
+
+  it("names what failed and what was slow, and expects nothing direct where there can be nothing", () => {
     const late = { firstPingMs: 300, directMs: 1_000, direct: true };
     const pairs = [
       figuresOf({ a: "symmetric", b: "symmetric", tries: [RELAYED] }),

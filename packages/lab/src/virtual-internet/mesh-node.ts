@@ -27,6 +27,7 @@ const NETWORK_ID = "net-1";
 /** As often as the agent reads the counters. */
 const TRAFFIC_INTERVAL_MS = 1_000;
 const PORT = 41_641;
+const FIRST_EXTRA_PORT = 42_000;
 
 /** How calls travel between members. */
 export interface CallCarrier {
@@ -78,6 +79,10 @@ export class MeshNode implements VirtualMachine {
   readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
   readonly #uplinks: { readonly linkId: LinkId; readonly on: VirtualInterface }[] = [];
   readonly #streams = new Map<number, NodeStream>(); // bounded: by the mesh
+  /** Opened beside the uplinks' own. */
+  readonly #sockets = new Set<LinkId>(); // bounded: by the mesh
+  mostSockets = 0;
+  #nextPort = FIRST_EXTRA_PORT;
   #trafficAt: Instant | undefined;
   #sequence = 1;
   #isStopped = false;
@@ -107,6 +112,11 @@ export class MeshNode implements VirtualMachine {
       this.act((mesh, time) => mesh.handleCall(from, encodeBase64(sealed), time));
     });
     this.host.run(this);
+  }
+
+  /** Sockets that are open beside the uplinks' own. */
+  get extraSockets(): number {
+    return this.#sockets.size;
   }
 
   get name(): string {
@@ -193,6 +203,7 @@ export class MeshNode implements VirtualMachine {
     for (const { linkId } of this.#uplinks) this.host.closeSocket(linkId);
     for (const { stream } of this.#streams.values()) stream.close();
     this.#streams.clear();
+    for (const linkId of this.#sockets) this.host.closeSocket(linkId);
   }
 
   handleDatagram(datagram: Uint8Array, source: PathAddress, now: Instant): boolean {
@@ -306,6 +317,14 @@ export class MeshNode implements VirtualMachine {
     if (this.engine.peersWithSession().length > 0) this.#trafficAt ??= addMs(now, TRAFFIC_INTERVAL_MS);
   }
 
+  #openSocket(nodeId: string, like: LinkId, now: Instant): void {
+    const on = this.#uplinks.find(({ linkId }) => linkId === like)?.on;
+    const linkId = on && this.host.openSocket(on, this.#nextPort++);
+    if (linkId !== undefined) this.#sockets.add(linkId);
+    this.mostSockets = Math.max(this.mostSockets, this.#sockets.size);
+    this.mesh.handleSocketOpened(nodeId, linkId, this.#time(now));
+  }
+
   #apply(effect: MeshEffect, now: Instant): void {
     switch (effect.kind) {
       case "open-stream":
@@ -314,6 +333,13 @@ export class MeshNode implements VirtualMachine {
       case "close-stream":
         this.#streams.get(effect.streamId)?.stream.close();
         this.#streams.delete(effect.streamId);
+        return;
+      case "open-socket":
+        this.#openSocket(effect.nodeId, effect.like, now);
+        return;
+      case "close-socket":
+        this.#sockets.delete(effect.linkId);
+        this.host.closeSocket(effect.linkId);
         return;
       case "send-datagram":
         this.#outgoing.push({ to: effect.to, bytes: effect.bytes });

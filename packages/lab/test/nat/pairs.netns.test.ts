@@ -40,12 +40,13 @@ test.each([
   expect(result.firstPingMs).toBeLessThan(SOON_MS);
 });
 
-test("port-restricted to symmetric is answered by the relay, whose data packets are seen there", async () => {
+test("port-restricted to symmetric is answered by the relay until a hole is punched", async () => {
   const before = await sites.relayWatch.dataPackets();
   const result = await measurePair(narrow, symmetric, sites.relayWatch);
-  expect(result).toEqual({ firstPingMs: expect.any(Number), directMs: null, direct: false });
   expect(result.firstPingMs).toBeLessThan(SOON_MS);
   expect((await sites.relayWatch.dataPackets()) - before).toBeGreaterThan(20);
+  expect(result.direct).toBe(true);
+  process.stdout.write(`  figure: port-restricted to symmetric direct after ${result.directMs?.toFixed(0)} ms\n`);
 });
 
 test("port-restricted to restricted-cone goes on when server and relay are cut off", async () => {

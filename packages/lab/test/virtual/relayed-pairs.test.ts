@@ -3,8 +3,9 @@ import { isDirect, isRelayed, PAIR_KINDS, type PairKind, RelayWorld } from "./re
 
 const KINDS = Object.keys(PAIR_KINDS) as PairKind[];
 const MATRIX = KINDS.flatMap((a) => KINDS.map((b) => [a, b] as const));
-/** What only guessing ports gets through. */
-const HARD = new Set(["port-restricted cone ↔ symmetric", "symmetric ↔ symmetric"]);
+/** What only guessing ports gets through, and what not even that does. */
+const PUNCHED = "port-restricted cone ↔ symmetric";
+const HARD = "symmetric ↔ symmetric";
 
 function pair(a: PairKind, b: PairKind, seed = 1) {
   const world = new RelayWorld(seed);
@@ -21,10 +22,11 @@ describe("every pair of NATs", () => {
     a.sendData("b", "first");
     const firstMs = world.until(() => b.delivered.length > 0, 2_000, "first data");
     expect(firstMs).toBeLessThan(300);
-    const isHard = HARD.has([kindA, kindB].sort().join(" ↔ "));
+    const kinds = [kindA, kindB].sort().join(" ↔ ");
+    const isHard = kinds === HARD;
     if (!isHard) {
-      const directMs = firstMs + world.until(() => isDirect(a, b) && isDirect(b, a), 5_000, "direct");
-      expect(directMs).toBeLessThan(1_000);
+      const directMs = firstMs + world.until(() => isDirect(a, b) && isDirect(b, a), 10_000, "direct");
+      expect(directMs).toBeLessThan(kinds === PUNCHED ? 10_000 : 1_000);
     }
     const before = { a: a.delivered.length, b: b.delivered.length };
     world.talk(a, b, 200, 20_000);

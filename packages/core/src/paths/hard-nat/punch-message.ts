@@ -1,0 +1,48 @@
+/** What two ends tell each other in their calls about punching a hole (docs/protocol-paths.md §8). */
+import { formatIpAddress, parseIpAddress } from "../../addresses/index.ts";
+import type { UdpAddress } from "../../net/index.ts";
+
+/**
+ * `sockets`: behind a NAT that gives each destination another port; opens many sockets to one address.
+ * `ports`: keeps one port for all; sends to many ports of one address.
+ */
+export type PunchRole = "sockets" | "ports";
+
+/** Why a proposal is refused. */
+export type PunchRefusal = "busy" | "off" | "too-soon" | "unable";
+
+export interface PunchMessage {
+  readonly step: "propose" | "accept" | "refuse";
+  /** The sender's. */
+  readonly role: PunchRole;
+  /** Where the sender's packets come from. The port means something in the role `ports` only. */
+  readonly from: UdpAddress;
+  /** Only of `refuse`. */
+  readonly why?: PunchRefusal;
+}
+
+const STEPS: readonly string[] = ["propose", "accept", "refuse"] satisfies PunchMessage["step"][];
+const REFUSALS: readonly string[] = ["busy", "off", "too-soon", "unable"] satisfies PunchRefusal[];
+
+export function otherRole(role: PunchRole): PunchRole {
+  return role === "sockets" ? "ports" : "sockets";
+}
+
+/** Fields for the JSON of a call. */
+export function punchFields({ step, role, from, why }: PunchMessage): Record<string, string | number> {
+  return { step, role, address: from.address, port: from.port, ...(why === undefined ? {} : { why }) };
+}
+
+/** Undefined if it is none, or of a kind that this version does not know. */
+export function parsePunch(value: unknown): PunchMessage | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { step, role, address, port, why } = value as Record<string, unknown>;
+  if (typeof step !== "string" || !STEPS.includes(step) || (role !== "sockets" && role !== "ports")) return undefined;
+  const ip = typeof address === "string" ? parseIpAddress(address) : undefined;
+  if (ip === undefined || typeof port !== "number" || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    return undefined;
+  }
+  const reason = typeof why === "string" && REFUSALS.includes(why) ? { why: why as PunchRefusal } : {};
+  // SAFETY: `step` is one of STEPS and `why` one of REFUSALS.
+  return { step: step as PunchMessage["step"], role, from: { address: formatIpAddress(ip), port }, ...reason };
+}
