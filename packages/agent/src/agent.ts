@@ -120,6 +120,7 @@ export class Agent {
   /** Takes interfaces, routes and the socket away again. */
   async stop(): Promise<void> {
     this.#changes?.stop();
+    this.#nat64.stop();
     await this.#api?.stop();
     await this.#metrics?.stop();
     await Promise.all([...this.#networks.values()].map((network) => network.stop()));

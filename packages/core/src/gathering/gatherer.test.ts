@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GatheringBench as Bench, host, MAPPED, relay, STUN } from "../../test/gathering-bench.ts";
+import { CONTINUITY_ADDRESS } from "../nat64/index.ts";
 import { encodeStun, encodeUint32, findAttribute, parseStun } from "../stun/index.ts";
 import type { Instant } from "../time.ts";
 import { TURN_ATTRIBUTE, TURN_METHOD } from "../turn/index.ts";
@@ -22,6 +23,15 @@ describe("before anybody talks", () => {
     const bench = new Bench();
     bench.act((gatherer, now) => gatherer.handleHostCandidates([host("192.168.1.2"), host("127.0.0.1")], now));
     expect(bench.events).toMatchObject([{ kind: "candidates", candidates: [host("192.168.1.2")] }]);
+  });
+
+  it("a host whose only IPv4 is behind a NAT64 or a translator of its own offers what that shows, and no more", () => {
+    const bench = new Bench();
+    const own = [host("2001:db8::7"), host(CONTINUITY_ADDRESS)];
+    bench.start([], own);
+    expect(bench.candidates("host")).toEqual([host("2001:db8::7")]);
+    expect(bench.candidates("server-reflexive")).toMatchObject([{ address: MAPPED, linkId: 1 }]);
+    expect(bench.gatherer.snapshot().nats).toMatchObject([{ family: 4, udp: true }]);
   });
 
   it("an address that is the host's own is no second candidate", () => {
