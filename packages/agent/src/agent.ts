@@ -110,7 +110,10 @@ export class Agent {
       throw error;
     }
     agent.#nat64.refresh();
-    agent.#changes = new NetworkChanges(() => agent.#handleNetworkChange());
+    agent.#changes = new NetworkChanges(
+      (name) => agent.#ownInterfaces().has(name),
+      () => agent.#handleNetworkChange(),
+    );
     for (const network of agent.#networks.values()) {
       if (network.membership.enabled) void agent.#bringUp(network);
     }

@@ -20,6 +20,8 @@ export interface ControlHandlers {
 /** An open control stream: nothing was said on it yet. */
 export interface ControlSocket {
   send(message: AgentMessage): void;
+  /** Of this host, as long as the connection stands and goes through no proxy. */
+  readonly localAddress: string | undefined;
   /** Bytes that wait to be sent. */
   readonly bufferedBytes: number;
   /** Stops reading until `resume`: what comes waits in the connection. */
@@ -61,6 +63,9 @@ export async function openControlSocket(
   setImmediate(() => webSocket.resume());
   return {
     send: (message) => webSocket.send(JSON.stringify(message)),
+    get localAddress() {
+      return socket.localAddress;
+    },
     get bufferedBytes() {
       return webSocket.bufferedAmount;
     },

@@ -4,7 +4,10 @@
  * Machines take `now: Instant` as their last argument and never read a clock.
  */
 
-/** Milliseconds of a monotonic clock (CLOCK_MONOTONIC on Linux); only differences mean something. */
+/**
+ * Milliseconds of a monotonic clock that goes on while the host sleeps (CLOCK_BOOTTIME on Linux); only differences mean
+ * something.
+ */
 export type Instant = number & { readonly __unit: "monotonic-ms" };
 
 /** Milliseconds since 1970-01-01 UTC; for TAI64N timestamps, expiry and display only. */

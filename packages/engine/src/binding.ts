@@ -7,9 +7,10 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { EngineEvent } from "./contract.ts";
 import { EngineError } from "./errors.ts";
+import type { NetworkEvent } from "./network-watch.ts";
 import type { RelayBinding } from "./relay-binding.ts";
 
-const ABI_VERSION = 4;
+const ABI_VERSION = 5;
 const COUNTERS_LAYOUT_VERSION = 1;
 const MODULE_PATH = fileURLToPath(new URL("../native/build/asterism-engine.node", import.meta.url));
 
@@ -53,11 +54,21 @@ export interface NativeLink extends NativeFailure {
 /** linkId, address, port, channel (0 for none), relayed, weight, mtuBytes */
 export type NativePath = readonly [number, string, number, number, boolean, number, number];
 
+export type NativeWatchHandle = object & { readonly __native: "network-watch" };
+
+export interface NetworkBinding {
+  watch(onEvents: (events: readonly NetworkEvent[]) => void): NativeFailure & { readonly handle: NativeWatchHandle };
+  unwatch(handle: NativeWatchHandle): number;
+}
+
 export interface Binding {
   readonly abiVersion: number;
   readonly relay: RelayBinding;
+  readonly network: NetworkBinding;
   readonly layout: CountersLayout;
   describe(): { readonly crypto: boolean; readonly onePass: boolean };
+  /** Milliseconds of the engine's clock. */
+  now(): number;
   open(
     interfaceName: string,
     mtuBytes: number,

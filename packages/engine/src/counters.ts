@@ -1,6 +1,6 @@
 /**
  * Reads the counters that the engine keeps in shared memory; no call into the engine.
- * Words are 64 bits, times CLOCK_MONOTONIC nanoseconds. Layout: native/engine/tables/counters.h.
+ * Words are 64 bits, times CLOCK_BOOTTIME nanoseconds. Layout: native/engine/tables/counters.h.
  */
 import type { Instant } from "@asterism/core/time";
 import type { CountersLayout } from "./binding.ts";

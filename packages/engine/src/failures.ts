@@ -65,6 +65,10 @@ export function linkFailure(failure: NativeFailure, options: LinkOptions): Engin
   }
 }
 
+export function watchFailure(failure: NativeFailure): EngineError {
+  return new EngineError(reasonOf(failure.status), `The host refused to ${failure.what}.`, systemDetails(failure));
+}
+
 function systemDetails(failure: NativeFailure): Record<string, string> {
   return failure.errno === 0 ? {} : { system: getSystemErrorName(-failure.errno), step: failure.what };
 }

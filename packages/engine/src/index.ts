@@ -1,3 +1,4 @@
+export { engineNow } from "./clock.ts";
 export type {
   Aead,
   DeviceOptions,
@@ -15,6 +16,7 @@ export type {
 } from "./contract.ts";
 export { openDevice } from "./device.ts";
 export { EngineError, type EngineErrorReason } from "./errors.ts";
+export { type NetworkEvent, NetworkWatch } from "./network-watch.ts";
 export type {
   AllocationCounters,
   AllocationId,

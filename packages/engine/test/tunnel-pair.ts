@@ -1,6 +1,14 @@
 /** Two engine devices in two namespaces that know each other: overlay 100.64.0.1/2 and fd64::1/2. */
 import type { Instant } from "@asterism/core/time";
-import type { Aead, EnginePath, LinkInfo, PathMode, PeerId, SessionOptions } from "../src/index.ts";
+import {
+  type Aead,
+  type EnginePath,
+  engineNow,
+  type LinkInfo,
+  type PathMode,
+  type PeerId,
+  type SessionOptions,
+} from "../src/index.ts";
 import { EngineProcess } from "./engine-process.ts";
 import { ip, type NetnsPair, type Side } from "./netns-pair.ts";
 
@@ -29,7 +37,7 @@ export interface TunnelEnd {
 
 /** Milliseconds of the engine's clock. */
 export function now(): Instant {
-  return (Number(process.hrtime.bigint()) / 1e6) as Instant;
+  return engineNow();
 }
 
 export function key(fill: number): Uint8Array {

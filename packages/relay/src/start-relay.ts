@@ -3,9 +3,9 @@ import { createServer, type Server } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { AsterismError } from "@asterism/core/errors";
 import type { UdpAddress } from "@asterism/core/net";
-import type { ClockReading, Instant, WallTime } from "@asterism/core/time";
+import type { ClockReading, WallTime } from "@asterism/core/time";
 import { makeTurnCredentials, type TurnCredentials } from "@asterism/core/turn";
-import { type AllocationId, openRelayDevice, type RelayDevice, type RelayEvent } from "@asterism/engine";
+import { type AllocationId, engineNow, openRelayDevice, type RelayDevice, type RelayEvent } from "@asterism/engine";
 import { expandHost, localAddresses } from "./local-addresses.ts";
 import { checkOptions, type ListenAddress, type RelayOptions } from "./options.ts";
 import { PeerPolicy } from "./peer-policy.ts";
@@ -256,9 +256,9 @@ class Relay implements RunningRelay {
   }
 }
 
-/** The engine's clock (CLOCK_MONOTONIC) and the wall's. */
+/** The engine's clock (CLOCK_BOOTTIME) and the wall's. */
 function readClock(): ClockReading {
-  return { now: (Number(process.hrtime.bigint() / 1000n) / 1000) as Instant, wall: Date.now() as WallTime };
+  return { now: engineNow(), wall: Date.now() as WallTime };
 }
 
 function listenOn(server: Server, host: string, port: number): Promise<void> {

@@ -23,10 +23,17 @@ import { isAsterismError } from "@asterism/core/errors";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { wallNow } from "../platform/clock.ts";
+import { hostHasAddress } from "../platform/host-addresses.ts";
 import { systemRandom } from "../platform/random.ts";
 
 /** Two agents with one identity would otherwise push each other off the server without end. */
 const REPLACED_DELAY_MS = 30_000;
+/** An answer is due after this long when the network has changed, or when a call is sent after a silence. */
+const CHANGE_PROBE_MS = 1_000;
+const CALL_PROBE_MS = 2_000;
+const RECENTLY_MS = 1_000;
+/** What WebSocket says of a connection that ended without a word (RFC 6455 §7.1.5). */
+const NO_CLOSE_CODE = 1006;
 
 export interface ControlSessionOptions {
   readonly server: PinnedServer;
@@ -61,6 +68,11 @@ export class ControlSession {
   #announcedDelayMs: number | undefined;
   #retry: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  /** Runs out if the server does not answer a ping of ours. */
+  #probe: NodeJS.Timeout | undefined;
+  #heardAt = 0;
+  /** Tells the present attempt to connect from those that were given up. */
+  #connecting: { readonly since: number } | undefined;
   /** Why there is no connection, for people; null while there is one. */
   #problem: string | null = null;
   #stopped = false;
@@ -90,6 +102,7 @@ export class ControlSession {
     this.#stopped = true;
     clearTimeout(this.#retry);
     clearTimeout(this.#watchdog);
+    clearTimeout(this.#probe);
     this.#socket?.close();
     this.#setConnected(false);
   }
@@ -98,6 +111,8 @@ export class ControlSession {
   send(message: AgentMessage): boolean {
     if (!this.#authenticated || this.#socket === undefined) return false;
     this.#socket.send(message);
+    // A path is in question, and perhaps what lies between us and the server as well.
+    if (message.type === "call" && performance.now() - this.#heardAt > RECENTLY_MS) this.#expectAnswer(CALL_PROBE_MS);
     return true;
   }
 
@@ -106,38 +121,88 @@ export class ControlSession {
     this.#socket?.terminate();
   }
 
-  /** Something about the network changed: don't wait for the back-off. */
-  reconnectNow(): void {
-    if (this.#retry === undefined) return;
+  /**
+   * Addresses, links or routes have changed. No waiting for the back-off, nor for TCP to notice that its connection leads
+   * nowhere.
+   */
+  handleNetworkChange(): void {
+    if (this.#retry !== undefined) this.#connectAnew();
+    else if (this.#connecting !== undefined) {
+      if (performance.now() - this.#connecting.since > RECENTLY_MS) this.#connectAnew();
+    } else if (this.#socket !== undefined) {
+      const { localAddress } = this.#socket;
+      const isGone = localAddress !== undefined && !hostHasAddress(localAddress);
+      if (isGone) this.#abandon("its address is gone");
+      else this.#expectAnswer(CHANGE_PROBE_MS);
+    }
+  }
+
+  /** The host slept for so long, or this process was stopped. */
+  handleSleep(sleptMs: number): void {
+    if (sleptMs >= STREAM_WATCHDOG_MS && this.#socket !== undefined) this.#abandon("the host was asleep");
+  }
+
+  /** The connection leads nowhere: the next one at once. */
+  #abandon(why: string): void {
+    this.#options.logger.info({ why }, "the control stream is given up");
+    const socket = this.#socket;
+    this.#forgetSocket();
+    socket?.terminate();
+    this.#problem = `the control stream ended (${why})`;
+    this.#connectAnew();
+  }
+
+  #connectAnew(): void {
+    if (this.#stopped) return;
     this.#schedule.reset();
     clearTimeout(this.#retry);
     void this.#connect();
   }
 
+  #forgetSocket(): void {
+    clearTimeout(this.#watchdog);
+    clearTimeout(this.#probe);
+    this.#probe = undefined;
+    this.#socket = undefined;
+    this.#setConnected(false);
+  }
+
+  #expectAnswer(limitMs: number): void {
+    if (this.#probe !== undefined || this.#socket === undefined || !this.#authenticated) return;
+    this.#socket.send({ type: "ping" });
+    this.#probe = setTimeout(() => this.#abandon("the server does not answer"), limitMs);
+  }
+
   async #connect(): Promise<void> {
     this.#retry = undefined;
-    let closed = false;
+    const connecting = { since: performance.now() };
+    this.#connecting = connecting;
+    let mine: ControlSocket | undefined;
+    let isClosed = false;
     try {
       const { server, dialer } = this.#options;
       const handlers: ControlHandlers = {
         onMessage: (message) => {
-          if (!this.#stopped) this.#handleMessage(message);
+          if (!this.#stopped && mine === this.#socket) this.#handleMessage(message);
         },
         onClose: (code, reason) => {
-          closed = true;
-          this.#handleClose(code, reason);
+          isClosed = true;
+          // One that was given up has a successor already.
+          if (mine === this.#socket && this.#connecting === undefined) this.#handleClose(code, reason);
         },
       };
-      const socket = await openControlSocket(server, handlers, { dialer });
-      if (this.#stopped) {
-        socket.close();
+      mine = await openControlSocket(server, handlers, { dialer });
+      if (this.#stopped || this.#connecting !== connecting) {
+        mine.close();
         return;
       }
-      if (closed) return;
-      this.#socket = socket;
+      this.#connecting = undefined;
+      this.#socket = mine;
       this.#feedWatchdog();
+      if (isClosed) this.#handleClose(NO_CLOSE_CODE, "");
     } catch (error) {
-      if (this.#stopped) return;
+      if (this.#stopped || this.#connecting !== connecting) return;
+      this.#connecting = undefined;
       const text = error instanceof Error ? error.message : String(error);
       if (isAsterismError(error, "fingerprint-mismatch")) this.#options.logger.error(text);
       this.#scheduleReconnect(text, retryAfterMs(error));
@@ -146,6 +211,9 @@ export class ControlSession {
 
   #handleMessage(message: ServerMessage): void {
     this.#feedWatchdog();
+    this.#heardAt = performance.now();
+    clearTimeout(this.#probe);
+    this.#probe = undefined;
     switch (message.type) {
       case "hello":
         this.#serverTimeOffsetMs = Math.round(message.serverTime - wallNow());
@@ -183,9 +251,7 @@ export class ControlSession {
   }
 
   #handleClose(code: number, reason: string): void {
-    clearTimeout(this.#watchdog);
-    this.#socket = undefined;
-    this.#setConnected(false);
+    this.#forgetSocket();
     if (this.#stopped) return;
     if (code === CLOSE_CODES["device-removed"]) {
       this.#stopped = true;

@@ -11,7 +11,7 @@ import { RelayStreams } from "./relay-streams.ts";
 
 /** How often the traffic counters of peers with a session are read. */
 const TRAFFIC_INTERVAL_MS = 1_000;
-/** A timer that is this late means that the host slept (or was starved, which is as bad for paths). */
+/** A timer that is this late means that the host or the agent slept (or was starved, which is as bad for paths). */
 const SLEEP_SUSPECTED_MS = 5_000;
 
 /** Effects that are about no peer, or about one that the engine does not know. */
@@ -43,6 +43,8 @@ export interface MeshShellOptions {
   readonly onSessionNeeded: (nodeId: string) => void;
   /** A peer without a session has one now. */
   readonly onConnected: () => void;
+  /** The host slept, or this process was stopped, for so long. */
+  readonly onSlept: (sleptMs: number) => void;
 }
 
 /**
@@ -299,14 +301,25 @@ export class MeshShell {
   }
 
   #pollTraffic(): void {
+    this.#noticeSleep();
     this.run((mesh, time) => {
-      if (time.now - this.#lastTickAt > TRAFFIC_INTERVAL_MS + SLEEP_SUSPECTED_MS) mesh.handleResume(time);
-      this.#lastTickAt = time.now;
       for (const [nodeId, sessions] of this.#sessions) {
         const counters = sessions.size > 0 ? this.counters(nodeId) : undefined;
         if (counters !== undefined) mesh.handleTraffic(nodeId, counters, time);
       }
     });
+  }
+
+  /** Timers stand still while the host sleeps, the clock of deadlines does not. */
+  #noticeSleep(): void {
+    const now = monotonicNow();
+    const sleptMs = now - this.#lastTickAt - TRAFFIC_INTERVAL_MS;
+    this.#lastTickAt = now;
+    if (this.#stopped || sleptMs < SLEEP_SUSPECTED_MS) return;
+    this.#options.logger.info({ sleptMs: Math.round(sleptMs) }, "the host was asleep");
+    this.#alarmAt = undefined;
+    this.run((mesh, time) => mesh.handleTimeout(time));
+    this.#options.onSlept(sleptMs);
   }
 
   #setAlarm(at: Instant | undefined): void {

@@ -61,6 +61,8 @@ export interface OpenOverlayOptions {
   readonly sendReport: (pairs: PairReport[]) => boolean;
   /** A peer without a session has one now; all that have are listed. */
   readonly onConnected: (nodeIds: string[]) => void;
+  /** The host slept, or this process was stopped, for so long. */
+  readonly onSlept: (sleptMs: number) => void;
 }
 
 /**
@@ -108,6 +110,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       },
       onSessionNeeded: (nodeId) => pairs.handleSessionNeeded(nodeId),
       onConnected: () => options.onConnected(running.connectedPeers()),
+      onSlept: options.onSlept,
     });
     shell = running;
     const stop = async (): Promise<void> => {

@@ -171,7 +171,13 @@ export class OverlayNetwork {
     this.#running.shell.run((mesh, time) => mesh.handleNetworkChange(candidates, time));
     this.#portMapping?.handleNetworkChange();
     this.#offerRelay();
-    this.#control?.reconnectNow();
+    this.#control?.handleNetworkChange();
+  }
+
+  /** NATs, relays and the server have forgotten us meanwhile, or will have by the time that we notice. */
+  #handleSleep(sleptMs: number): void {
+    this.#control?.handleSleep(sleptMs);
+    this.handleNetworkChange();
   }
 
   /** IPv4 addresses are reached by another way, or have become reachable. */
@@ -230,6 +236,7 @@ export class OverlayNetwork {
       onPair: this.#options.onPair,
       sendReport: (pairs) => this.#control?.send({ type: "report", pairs }) ?? false,
       onConnected: (nodeIds) => this.#record.saveConnected(nodeIds),
+      onSlept: (sleptMs) => this.#handleSleep(sleptMs),
     });
     this.#record.setPort(running.link.port);
     return running;

@@ -1,11 +1,9 @@
 import type { Instant, WallTime } from "@asterism/core/time";
+import { engineNow } from "@asterism/engine";
 
-/**
- * The engine stamps its counters with CLOCK_MONOTONIC in milliseconds; `process.hrtime` reads the same clock, so both
- * can be compared.
- */
+/** The clock of the engine's counters and of every deadline; it goes on while the host sleeps, timers do not. */
 export function monotonicNow(): Instant {
-  return (Number(process.hrtime.bigint() / 1000n) / 1000) as Instant;
+  return engineNow();
 }
 
 export function wallNow(): WallTime {

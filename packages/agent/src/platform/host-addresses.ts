@@ -21,3 +21,10 @@ export function listHostAddresses(exclude: ReadonlySet<string>): HostAddress[] {
   }
   return found;
 }
+
+/** True if an interface of the host, loopback included, has this local address of a socket. */
+export function hostHasAddress(localAddress: string): boolean {
+  // That of an IPv4 connection on a socket for both families is written as an IPv6 one.
+  const address = localAddress.replace(/^::ffff:/, "").replace(/%.*$/, "");
+  return Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address) === true);
+}

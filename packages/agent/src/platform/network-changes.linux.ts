@@ -1,43 +1,42 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { NetworkWatch } from "@asterism/engine";
+import { NetworkState } from "./network-state.ts";
 
-const SETTLE_MS = 250;
-const RESTART_MS = 5_000;
+/** A change rarely comes alone: address and route follow each other. */
+const SETTLE_MS = 50;
+/** While changes go on, as with a flapping link, they are told this far apart. */
+const GAP_MS = 250;
 
-/**
- * Tells when addresses, links or routes of the host have changed, once for a burst of changes: what `ip monitor` hears
- * on netlink.
- */
+/** Tells when addresses, links or routes of the host have changed, once for a burst of changes: what rtnetlink says. */
 export class NetworkChanges {
   readonly #onChange: () => void;
-  #child: ChildProcess | undefined;
+  readonly #state: NetworkState;
+  readonly #watch: NetworkWatch;
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #toldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(onChange: () => void) {
+  /** `isOwn`: interfaces of the overlays, whose changes don't count. Throws EngineError if the host refuses. */
+  constructor(isOwn: (interfaceName: string) => boolean, onChange: () => void) {
     this.#onChange = onChange;
-    this.#start();
+    this.#state = new NetworkState(isOwn);
+    this.#watch = new NetworkWatch((events) => {
+      // Each one must be looked at, whatever the others say.
+      const news = events.filter((event) => this.#state.handle(event));
+      if (news.length > 0) this.#tellSoon();
+    });
   }
 
   stop(): void {
-    this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#child?.kill();
+    this.#watch.close();
   }
 
-  #start(): void {
-    const child = spawn("ip", ["-oneline", "monitor", "address", "link", "route"], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    this.#child = child;
-    child.stdout.on("data", () => this.#settle());
-    child.once("error", () => undefined); // reported by "close", which follows
-    child.once("close", () => {
-      if (!this.#stopped) setTimeout(() => this.#stopped || this.#start(), RESTART_MS).unref();
-    });
-  }
-
-  #settle(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#onChange(), SETTLE_MS);
+  #tellSoon(): void {
+    if (this.#timer !== undefined) return;
+    const delayMs = Math.max(SETTLE_MS, this.#toldAt + GAP_MS - performance.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#toldAt = performance.now();
+      this.#onChange();
+    }, delayMs);
   }
 }

@@ -48,7 +48,11 @@ export class PortMapping {
   /** Addresses, links or routes have changed. */
   handleNetworkChange(): void {
     this.#place = this.#options.findPlace();
-    this.#run((mapper, now) => mapper.handleNetwork(this.#place, now));
+    this.#run((mapper, now) => {
+      // After a sleep the alarm is late.
+      mapper.handleTimeout(now);
+      mapper.handleNetwork(this.#place, now);
+    });
   }
 
   /** Deletes the mapping as far as the router answers in time. */

@@ -7,6 +7,7 @@
 #include "device/device.h"
 #include "events.h"
 #include "handle.h"
+#include "network_binding.h"
 #include "relay_binding.h"
 #include "values.h"
 
@@ -14,7 +15,7 @@ namespace asterism::binding {
 namespace {
 
 /** Changes when the functions, their arguments or the counters' layout change: src/binding.ts expects its own value. */
-constexpr uint32_t ABI_VERSION = 4;
+constexpr uint32_t ABI_VERSION = 5;
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x656e67696e654466};
 
@@ -317,6 +318,11 @@ napi_value describe(napi_env env, napi_callback_info) {
   return result;
 }
 
+/** (): milliseconds of the engine's clock */
+napi_value now(napi_env env, napi_callback_info) {
+  return number_value(env, static_cast<double>(now_ns()) / static_cast<double>(NS_PER_MS));
+}
+
 void export_function(napi_env env, napi_value exports, const char* name, napi_callback callback) {
   napi_value function;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
@@ -348,6 +354,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   set(env, exports, "abiVersion", number_value(env, ABI_VERSION));
   export_layout(env, exports);
   export_function(env, exports, "describe", describe);
+  export_function(env, exports, "now", now);
   export_function(env, exports, "open", open_device);
   export_function(env, exports, "close", close_device);
   export_function(env, exports, "openLink", open_link);
@@ -366,6 +373,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   export_function(env, exports, "sendInner", send_inner);
   export_function(env, exports, "counterChunk", counter_chunk);
   export_relay(env, exports);
+  export_network(env, exports);
   return exports;
 }
 

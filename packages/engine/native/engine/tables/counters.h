@@ -1,6 +1,6 @@
 // Counters that TypeScript reads from shared memory, without a call.
 //
-// Layout version 1. Everything is 64-bit words; times are CLOCK_MONOTONIC nanoseconds, 0 for never.
+// Layout version 1. Everything is 64-bit words; times are CLOCK_BOOTTIME nanoseconds, 0 for never.
 //
 //   device page   one word per drop reason (drop_reasons.h)
 //   peer chunk    PEERS_PER_CHUNK blocks of PEER_WORDS words, for peers [64 n, 64 n + 64)

@@ -1,0 +1,126 @@
+/** What happens to a network while it is in use, and how soon the tunnel works again without anybody's help. */
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, type ExpectStatic, test } from "vitest";
+import type { AgentProcess } from "../../src/product/agent-process.ts";
+import { Pulse } from "./pulse.ts";
+import { ipv4Of, reportFigure, World } from "./world.ts";
+
+const IPV4 = { ipv6: false } as const;
+/** Far above the goals: the machine may be busy. */
+const LIMIT_MS = 20_000;
+
+async function becomesDirect(expect: ExpectStatic, agent: AgentProcess, peer: string): Promise<void> {
+  const kind = async (): Promise<string> => (await agent.peer(peer)).path.kind;
+  await expect.poll(kind, { timeout: LIMIT_MS, interval: 200 }).toBe("direct");
+}
+
+/** Measures one outage, from the event to answers that come steadily again, by a direct path. */
+class Story {
+  readonly #expect: ExpectStatic;
+  readonly #a: AgentProcess;
+  readonly #b: AgentProcess;
+  readonly #pulse: Pulse;
+
+  private constructor(expect: ExpectStatic, a: AgentProcess, b: AgentProcess, pulse: Pulse) {
+    this.#expect = expect;
+    this.#a = a;
+    this.#b = b;
+    this.#pulse = pulse;
+  }
+
+  static async begin(expect: ExpectStatic, a: AgentProcess, b: AgentProcess): Promise<Story> {
+    const pulse = await Pulse.start(a.host, await ipv4Of(b));
+    await becomesDirect(expect, a, b.host.name);
+    await becomesDirect(expect, b, a.host.name);
+    return new Story(expect, a, b, pulse);
+  }
+
+  async after(what: string, event: () => Promise<unknown>): Promise<void> {
+    const startedAt = Date.now();
+    await event();
+    const eventMs = Date.now() - startedAt;
+    const recoveryMs = await this.#pulse.recovery(startedAt, LIMIT_MS + eventMs);
+    reportFigure(`${what} (it took ${eventMs} ms by itself): answers again after`, recoveryMs, "ms", "< 5000 ms");
+    await becomesDirect(this.#expect, this.#a, this.#b.host.name);
+    await becomesDirect(this.#expect, this.#b, this.#a.host.name);
+  }
+}
+
+describe("a host that moves", () => {
+  test.concurrent("is reached again without the server, and TCP inside survives it all", async ({ expect }) => {
+    await using world = await World.create("moves");
+    const hosts = await Promise.all(["a", "b"].map((name) => world.internet.host(name, IPV4)));
+    const second = await world.internet.attach(hosts[1]!, IPV4);
+    const [a, b] = await world.members(...hosts);
+    const story = await Story.begin(expect, a!, b!);
+    await world.server.kill();
+    const listener = b!.host.spawn(["iperf3", "-s", "-1", "--forceflush"]);
+    await listener.waitForOutput(/Server listening/);
+    const tcp = a!.host.spawn(["iperf3", "-c", await ipv4Of(b!), "-b", "200k", "-n", "500k"]);
+    await story.after("another address", () => b!.host.uplink.renumber({ ipv4: "198.51.100.50" }));
+    await story.after("a flapping link", () => b!.host.uplink.flap(3, { downMs: 200, upMs: 200 }));
+    await story.after("the default route moves and the first uplink dies", async () => {
+      await b!.host.preferUplink(second);
+      await b!.host.uplink.cut();
+    });
+    await b!.host.uplink.mend();
+    await b!.host.uplink.detach();
+    await story.after("the interface is deleted and a new one appears", async () => {
+      await second.detach();
+      await world.internet.attach(b!.host, IPV4);
+    });
+    expect((await tcp.exited).code).toBe(0);
+  });
+
+  test.concurrent("is reached again by IPv6", async ({ expect }) => {
+    await using world = await World.create("moves6");
+    const hosts = await Promise.all(["a", "b"].map((name) => world.internet.host(name)));
+    const [a, b] = await world.members(...hosts);
+    const story = await Story.begin(expect, a!, b!);
+    await world.server.kill();
+    await story.after("another IPv6 address", () => b!.host.uplink.renumber({ ipv6: "2001:db8:0:99::2" }));
+  });
+});
+
+describe("routers and sleep", () => {
+  test.concurrent("routers that reboot, with other public addresses too", async ({ expect }) => {
+    await using world = await World.create("reboots");
+    const nat = { nat: "port-restricted", firewall: "stateful", ipv6: false } as const;
+    const [west, east] = await Promise.all(["west", "east"].map((name) => world.lab.router(name, world.internet, nat)));
+    const [a, b] = await world.members(await west!.host("a"), await east!.host("b"));
+    const story = await Story.begin(expect, a!, b!);
+    await story.after("a router reboots", () => east!.reboot({ offMs: 300 }));
+    await story.after("a router reboots and gets another address", () => east!.reboot({ ipv4: "198.51.100.77" }));
+    await story.after("both routers reboot and get other addresses", () =>
+      Promise.all([west!.reboot({ ipv4: "198.51.100.78" }), east!.reboot({ ipv4: "198.51.100.79" })]),
+    );
+    await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
+  });
+
+  test.concurrent("a closed lid, and another network when it opens", async ({ expect }) => {
+    await using world = await World.create("sleeps");
+    const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
+    const [a, b] = await world.members(await world.internet.host("a", IPV4), await home.host("b"));
+    const story = await Story.begin(expect, a!, b!);
+    await b!.host.suspend();
+    await delay(12_000);
+    await home.reboot({ ipv4: "198.51.100.80" });
+    await story.after("a host wakes up behind another public address", () => b!.host.resume());
+    await b!.process.waitForOutput(/the host was asleep/, { stream: "stderr" });
+    await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
+  });
+});
+
+test.concurrent("an interface that somebody deletes is reported, and made anew by `up`", async ({ expect }) => {
+  await using world = await World.create("deleted");
+  const [a, b] = await world.publicMembers("a", "b");
+  const { interface: name } = await a!.network();
+  await a!.host.ip([`link del ${name}`]);
+  await expect.poll(async () => (await a!.network()).state, { timeout: LIMIT_MS }).toBe("failed");
+  expect((await a!.network()).problem).toMatch(/asterism up/);
+  await a!.command(["up"]);
+  await (await Pulse.start(a!.host, await ipv4Of(b!))).recovery(Date.now());
+  // Nothing that would be left behind if it were killed.
+  const children = await a!.host.exec(["ps", "--ppid", String(a!.process.pid), "-o", "comm="], { allowFailure: true });
+  expect(children.stdout).toBe("");
+});
