@@ -46,8 +46,8 @@ class Story {
   }
 }
 
-describe("a host that moves", () => {
-  test.concurrent("is reached again without the server, and TCP inside survives it all", async ({ expect }) => {
+describe.concurrent("a tunnel works again after", () => {
+  test("moves of a host without the server, and TCP inside survives them all", async ({ expect }) => {
     await using world = await World.create("moves");
     const hosts = await Promise.all(["a", "b"].map((name) => world.internet.host(name, IPV4)));
     const second = await world.internet.attach(hosts[1]!, IPV4);
@@ -72,7 +72,7 @@ describe("a host that moves", () => {
     expect((await tcp.exited).code).toBe(0);
   });
 
-  test.concurrent("is reached again by IPv6", async ({ expect }) => {
+  test("another IPv6 address", async ({ expect }) => {
     await using world = await World.create("moves6");
     const hosts = await Promise.all(["a", "b"].map((name) => world.internet.host(name)));
     const [a, b] = await world.members(...hosts);
@@ -80,10 +80,8 @@ describe("a host that moves", () => {
     await world.server.kill();
     await story.after("another IPv6 address", () => b!.host.uplink.renumber({ ipv6: "2001:db8:0:99::2" }));
   });
-});
 
-describe("routers and sleep", () => {
-  test.concurrent("routers that reboot, with other public addresses too", async ({ expect }) => {
+  test("routers that reboot, with other public addresses too", async ({ expect }) => {
     await using world = await World.create("reboots");
     const nat = { nat: "port-restricted", firewall: "stateful", ipv6: false } as const;
     const [west, east] = await Promise.all(["west", "east"].map((name) => world.lab.router(name, world.internet, nat)));
@@ -97,7 +95,7 @@ describe("routers and sleep", () => {
     await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
   });
 
-  test.concurrent("a closed lid, and another network when it opens", async ({ expect }) => {
+  test("a closed lid, and another network when it opens", async ({ expect }) => {
     await using world = await World.create("sleeps");
     const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
     const [a, b] = await world.members(await world.internet.host("a", IPV4), await home.host("b"));
@@ -109,18 +107,20 @@ describe("routers and sleep", () => {
     await b!.process.waitForOutput(/the host was asleep/, { stream: "stderr" });
     await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
   });
-});
 
-test.concurrent("an interface that somebody deletes is reported, and made anew by `up`", async ({ expect }) => {
-  await using world = await World.create("deleted");
-  const [a, b] = await world.publicMembers("a", "b");
-  const { interface: name } = await a!.network();
-  await a!.host.ip([`link del ${name}`]);
-  await expect.poll(async () => (await a!.network()).state, { timeout: LIMIT_MS }).toBe("failed");
-  expect((await a!.network()).problem).toMatch(/asterism up/);
-  await a!.command(["up"]);
-  await (await Pulse.start(a!.host, await ipv4Of(b!))).recovery(Date.now());
-  // Nothing that would be left behind if it were killed.
-  const children = await a!.host.exec(["ps", "--ppid", String(a!.process.pid), "-o", "comm="], { allowFailure: true });
-  expect(children.stdout).toBe("");
+  test("an interface that somebody deleted, which is reported, is made anew by `up`", async ({ expect }) => {
+    await using world = await World.create("deleted");
+    const [a, b] = await world.publicMembers("a", "b");
+    const { interface: name } = await a!.network();
+    await a!.host.ip([`link del ${name}`]);
+    await expect.poll(async () => (await a!.network()).state, { timeout: LIMIT_MS }).toBe("failed");
+    expect((await a!.network()).problem).toMatch(/asterism up/);
+    await a!.command(["up"]);
+    await (await Pulse.start(a!.host, await ipv4Of(b!))).recovery(Date.now());
+    // Nothing that would be left behind if it were killed.
+    const children = await a!.host.exec(["ps", "--ppid", String(a!.process.pid), "-o", "comm="], {
+      allowFailure: true,
+    });
+    expect(children.stdout).toBe("");
+  });
 });
