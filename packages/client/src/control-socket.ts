@@ -5,6 +5,7 @@ import {
   parseJson,
   parseServerMessage,
   type ServerMessage,
+  STREAM_KEEPALIVE_MS,
 } from "@asterism/core/control";
 import { AsterismError, fail, type Result } from "@asterism/core/errors";
 import { type RawData, WebSocket } from "ws";
@@ -51,6 +52,7 @@ export async function openControlSocket(
   options: ConnectOptions = {},
 ): Promise<ControlSocket> {
   const socket = await connectPinned(server, options);
+  socket.setKeepAlive(true, STREAM_KEEPALIVE_MS);
   const url = new URL(CONTROL_PATH, server.url.replace(/^https:/, "wss:"));
   const webSocket = new WebSocket(url, {
     createConnection: () => socket,

@@ -129,6 +129,7 @@ export {
   RenameMessage,
   RestartingMessage,
   type ServerMessage,
+  STREAM_KEEPALIVE_MS,
   STREAM_RECONNECT,
   STREAM_WATCHDOG_MS,
 } from "./stream.ts";

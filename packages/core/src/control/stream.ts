@@ -23,6 +23,11 @@ export const PING_INTERVAL_MS = 30_000;
 /** A side that hears nothing for this long closes the stream. */
 export const STREAM_WATCHDOG_MS = 75_000;
 /**
+ * TCP's own keepalive on the agent's end after so much silence. A router that has forgotten the connection makes the server
+ * unable to reach the agent, which nothing else would show before the watchdog.
+ */
+export const STREAM_KEEPALIVE_MS = 5_000;
+/**
  * Agents come back after a lost stream with this back-off. The cap bounds how long a member that the server's outage has
  * cut off stays so after its end, and still spreads a thousand members over several seconds.
  */

@@ -1,10 +1,10 @@
 /**
  * The server as members of the chaos run see it: streams that break and come back by the agent's rules, calls, and who is
- * online. Streams are TCP, so what is sent while nothing passes arrives late, and a stream whose address has changed is
- * noticed when something is sent on it, or when the server has been silent for too long.
+ * online. Streams are TCP, so what is sent while nothing passes arrives late, and that a stream's address has changed is
+ * noticed when something is sent on it, if only TCP's own keepalive.
  */
 import { fullJitterDelayMs } from "@asterism/core/back-off";
-import { STREAM_RECONNECT, STREAM_WATCHDOG_MS } from "@asterism/core/control";
+import { STREAM_KEEPALIVE_MS, STREAM_RECONNECT } from "@asterism/core/control";
 import type { CallCarrier } from "../../virtual-internet/mesh-node.ts";
 import type { SeededRandom } from "../../virtual-internet/seeded-random.ts";
 import type { World } from "../../virtual-internet/world.ts";
@@ -39,6 +39,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** A segment is sent again so often and so much apart until it arrives or the stream is no more. */
 const RESEND_MS = 1_000;
 const RESENDS = 15;
+/** Keepalives that nothing answers end a stream after so many seconds more. */
+const KEEPALIVE_PROBES = 10;
+const PROBE_MS = 1_000;
 
 export class ControlPlane implements CallCarrier {
   readonly #world: World;
@@ -165,7 +168,13 @@ export class ControlPlane implements CallCarrier {
 
   #break(stream: Stream): void {
     this.#enter(stream, "broken");
-    this.#soon(stream, STREAM_WATCHDOG_MS, () => this.#retry(stream));
+    this.#soon(stream, STREAM_KEEPALIVE_MS, () => this.#probe(stream, 1));
+  }
+
+  /** The server knows nothing of this connection, and says so if it is asked. */
+  #probe(stream: Stream, count: number): void {
+    if (stream.owner.reachesServer() || count > KEEPALIVE_PROBES) this.#retry(stream);
+    else this.#soon(stream, PROBE_MS, () => this.#probe(stream, count + 1));
   }
 
   #retry(stream: Stream): void {

@@ -16,6 +16,7 @@ export interface Effect {
 
 const DAY_MS = 86_400_000;
 const LINE_MS = 10;
+const WAKE_POLL_MS = 10;
 /** The agent compares its clocks once a second. */
 const CLOCK_NOTICED_MS = 1_000;
 
@@ -198,11 +199,17 @@ export class Faults {
     this.#count(member, "agent", 1);
     member.kill();
     const restart = (): void => {
-      if (this.#count(member, "agent", -1) === 0) member.start();
+      if (this.#count(member, "agent", -1) === 0) this.#startAgent(member);
     };
     if (kind === "agent-down") return effect(`${member.name}'s agent is down`, [member], restart);
     restart();
     return effect(`${member.name}'s agent starts anew`, [member]);
+  }
+
+  /** Nobody starts anything on a host that sleeps. */
+  #startAgent(member: ChaosMember): void {
+    if (member.isAwake) member.start();
+    else this.#stage.world.after(WAKE_POLL_MS, () => this.#startAgent(member));
   }
 
   #at(site: Site): ChaosMember[] {
