@@ -199,6 +199,23 @@ TEST_CASE("replayed, forged and foreign packets are dropped by reason and change
   CHECK(count_events(pair.b, EventKind::roamed) == 1);
 }
 
+TEST_CASE("a peer that floods the agent with packets for itself is heard now and then") {
+  if (!can_open_devices()) return;
+  DevicePair pair;
+  pair.install(1);
+  const uint64_t began = now_ns();
+  for (unsigned i = 0; i < 3000; i++) {
+    send_inner(pair.a, agent_packet(1));
+    if (i % 64 == 63) usleep(1000);
+  }
+  const auto arrived = [&] { return count_events(pair.b, EventKind::inner) + pair.b.drops(Drop::rate_limited); };
+  REQUIRE(eventually(pair, [&] { return arrived() + pair.a.drops(Drop::inbox_full) >= 2900; }));
+  const uint64_t most = 500 + (now_ns() - began) * 500 / NS_PER_SECOND + 1;
+  CHECK(count_events(pair.b, EventKind::inner) >= 500);
+  CHECK(count_events(pair.b, EventKind::inner) <= most);
+  CHECK(pair.b.drops(Drop::rate_limited) > 0);
+}
+
 TEST_CASE("inner packets are held to the sender's allowed IPs") {
   if (!can_open_devices()) return;
   DevicePair pair;

@@ -22,14 +22,6 @@ void TunSink::write_packet(uint8_t* frame, size_t len) {
   state_.counters->drop(errno == EIO ? Drop::interface_down : Drop::interface_refused);
 }
 
-bool TokenBucket::take(uint64_t now) {
-  const uint64_t earliest = now > burst_ * interval_ns_ ? now - burst_ * interval_ns_ : 0;
-  const uint64_t used_until = std::max(full_at_, earliest) + interval_ns_;
-  if (used_until > now) return false;
-  full_at_ = used_until;
-  return true;
-}
-
 Receiver::Receiver(DeviceState& state, Workers& workers)
     : state_(state), workers_(workers), memory_(BATCH * BUFFER_BYTES), sink_(state), coalescer_(sink_, state.tun.uso()) {
   for (unsigned i = 0; i < BATCH; i++) {
@@ -280,8 +272,9 @@ bool Receiver::source_allowed(const Peer& peer, const uint8_t* packet) {
   return true;
 }
 
-void Receiver::pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len) {
+void Receiver::pass_up_inner(Peer& peer, const uint8_t* packet, size_t len) {
   end_run();
+  if (!peer.rx.passed_up.take(now_)) return drop(Drop::rate_limited);
   Event event{.kind = EventKind::inner, .peer = peer.id, .peer_generation = peer.generation, .at_ns = now_};
   event.from = from_;
   event.bytes.assign(packet, packet + len);

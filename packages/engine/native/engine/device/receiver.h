@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/buffer.h"
+#include "base/token_bucket.h"
 #include "device/open_task.h"
 #include "device/shared.h"
 #include "device/workers.h"
@@ -26,18 +27,6 @@ class TunSink final : public PacketSink {
 
  private:
   DeviceState& state_;
-};
-
-/** Lets `ratePerSecond` events pass on average, `burst` at once. */
-class TokenBucket {
- public:
-  TokenBucket(uint64_t rate_per_second, uint64_t burst) : interval_ns_(1'000'000'000 / rate_per_second), burst_(burst) {}
-  bool take(uint64_t now);
-
- private:
-  uint64_t interval_ns_;
-  uint64_t burst_;
-  uint64_t full_at_ = 0;
 };
 
 class Receiver {
@@ -86,7 +75,7 @@ class Receiver {
   /** True if a whole packet at `packet` is for the host. */
   bool accept_inner(Peer& peer, uint8_t* packet, size_t len, size_t& inner_len);
   bool source_allowed(const Peer& peer, const uint8_t* packet);
-  void pass_up_inner(const Peer& peer, const uint8_t* packet, size_t len);
+  void pass_up_inner(Peer& peer, const uint8_t* packet, size_t len);
   void confirm(Session& session);
   void count(Peer& peer, size_t bytes, bool data);
   void end_run();

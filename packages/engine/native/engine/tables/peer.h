@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "tables/allowed_ips.h"
 #include "tables/counters.h"
 #include "tables/path.h"
@@ -50,6 +51,8 @@ struct Peer {
     std::array<PathAddress, 4> roamed{};
     unsigned roamed_count = 0;
     uint64_t roamed_version = 0;
+    /** Inner packets for the agent itself, which cost it far more than the sender. */
+    TokenBucket passed_up{500, 500};
   } rx;
 
   ~Peer() { delete paths.load(std::memory_order_relaxed); }
