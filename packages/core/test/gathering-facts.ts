@@ -24,6 +24,7 @@ export function exampleNat(more: Partial<NatReport> = {}): NatReport {
       address: "203.0.113.7",
       pattern: { kind: "preserving", ports: [{ first: 41_641, last: 41_641 }] },
     },
+    portSamples: [],
     ...more,
   };
 }

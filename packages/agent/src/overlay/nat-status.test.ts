@@ -15,6 +15,7 @@ function report(more: Partial<NatReport>): NatReport {
     hairpin: null,
     samples: [],
     ports: { address: null, pattern: { kind: "unknown" } },
+    portSamples: [],
     ...more,
   };
 }

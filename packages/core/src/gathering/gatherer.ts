@@ -11,6 +11,8 @@
  * Relays are reached over UDP on the links' own sockets. One that answers nothing there for a second is reached by a
  * stream as well (TLS, TCP), and only by that until UDP has worked again for a while. A stream is a link of its own.
  *
+ * Where a NAT gives each destination another port a few fresh sockets ask, too, so that it is known which ports come next.
+ *
  * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`.
  */
 import type { IpRange } from "../addresses/index.ts";
@@ -31,6 +33,7 @@ import {
   relayedCandidates,
 } from "./own-candidates.ts";
 import { PeersView } from "./peers-view.ts";
+import { PortKnowledge } from "./port-knowledge.ts";
 import { ReflexiveFacts } from "./reflexive-facts.ts";
 import { RelayClients } from "./relay-clients.ts";
 import { type RelayOffer, RelayUse } from "./relay-use.ts";
@@ -53,6 +56,7 @@ export interface GathererOptions {
 export class Gatherer {
   readonly #overlayRanges: readonly IpRange[];
   readonly #discovery: NatDiscovery;
+  readonly #ports: PortKnowledge;
   readonly #requests: BindingRequests;
   readonly #clients: RelayClients;
   readonly #probes: StreamProbes;
@@ -80,6 +84,7 @@ export class Gatherer {
   constructor({ random, overlayRanges }: GathererOptions) {
     this.#overlayRanges = overlayRanges;
     this.#discovery = new NatDiscovery(random);
+    this.#ports = new PortKnowledge(random);
     this.#requests = new BindingRequests(random);
     let streams = 0;
     const makeStreamId = (): number => ++streams;
@@ -213,6 +218,7 @@ export class Gatherer {
     if (from.channel !== null) return undefined;
     let outcome: { readonly dropped: string | null } | undefined;
     if (this.#discovery.handleMessage(message, from, now)) outcome = { dropped: null };
+    else if (this.#ports.handleMessage(message, from)) outcome = { dropped: null };
     else if (this.#handleAnswer(message, from, now)) outcome = { dropped: null };
     else if (this.#handleProbe(message, from, now)) outcome = { dropped: null };
     else outcome = this.#clients.handleDatagram(message.bytes, from, now);
@@ -234,8 +240,21 @@ export class Gatherer {
     this.#settle(now);
   }
 
+  /** Somebody is about to guess the ports of our NATs: see where they are now. Repeat while it lasts. */
+  handlePortsNeed(now: Instant): void {
+    this.#ports.handleNeed(this.#discovery.snapshot(), now);
+    this.#settle(now);
+  }
+
+  /** A socket that was wanted is the link `linkId`; undefined if it could not be opened. */
+  handleSocketOpened(linkId: LinkId | undefined, now: Instant): void {
+    this.#ports.handleSocketOpened(linkId, now);
+    this.#settle(now);
+  }
+
   handleTimeout(now: Instant): void {
     this.#discovery.handleTimeout(now);
+    this.#ports.handleTimeout(now);
     this.#requests.handleTimeout(now);
     this.#probes.handleTimeout(now);
     this.#clients.handleTimeout(now);
@@ -253,6 +272,7 @@ export class Gatherer {
     let next = earliest(this.#discovery.pollTimeout()?.at, this.#requests.pollTimeout());
     next = earliest(next, this.#clients.pollTimeout());
     next = earliest(next, this.#probes.pollTimeout());
+    next = earliest(next, this.#ports.pollTimeout());
     next = earliest(next, this.#idleAt());
     next = earliest(next, this.#relayUse.pollTimeout());
     if (this.#needEndsAt === undefined) return next;
@@ -262,7 +282,7 @@ export class Gatherer {
   }
 
   pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
-    const own = this.#discovery.pollTransmit() ?? this.#requests.pollTransmit();
+    const own = this.#discovery.pollTransmit() ?? this.#ports.pollTransmit() ?? this.#requests.pollTransmit();
     return own ?? this.#probes.pollTransmit() ?? this.#clients.pollTransmit();
   }
 
@@ -273,7 +293,7 @@ export class Gatherer {
   snapshot(): GatheringSnapshot {
     return {
       candidates: this.#candidates,
-      nats: this.#discovery.snapshot(),
+      nats: this.#discovery.snapshot().map((report) => this.#ports.complete(report)),
       reflexive: this.#facts.all,
       portMappings: [...this.#portMappings.values()],
       relays: this.#relays.map((relay) => ({
@@ -284,7 +304,7 @@ export class Gatherer {
         isPreferred: relay.id === this.#relayUse.preferredId,
         allocations: this.#clients.snapshot(relay.id),
       })),
-      isExamining: this.#discovery.isRunning,
+      isExamining: this.#discovery.isRunning || this.#ports.isSampling,
       servers: this.#servers(),
       neededAt: this.#neededAt ?? null,
     };
@@ -296,6 +316,7 @@ export class Gatherer {
     this.#askedAt = now;
     this.#discoveredAt = now;
     this.#requests.retain(({ linkId }) => this.#links.has(linkId));
+    for (const linkId of this.#links.keys()) this.#ports.forget(linkId);
     const links = [...this.#links].map(([linkId, { hosts }]) => ({ linkId, localAddresses: hosts }));
     this.#discovery.run(links, this.#servers(), now);
   }
@@ -371,12 +392,15 @@ export class Gatherer {
   #settle(now: Instant): void {
     for (let event = this.#discovery.pollEvent(); event !== undefined; event = this.#discovery.pollEvent()) {
       if (event.kind === "mapped") this.#facts.add(event.linkId, event.server, event.mapped, event.rttMs, now);
-      else this.#announceNats();
+      else {
+        this.#announceNats();
+        if (event.isFinal) this.#ports.handleReport(event.report, now);
+      }
     }
     if (this.#relayUse.isChoosing && this.#isNeeded(now)) this.#useRelay(now);
     this.#relayUse.review(now);
     this.#publish(now);
-    for (const source of [this.#probes, this.#clients]) {
+    for (const source of [this.#probes, this.#clients, this.#ports]) {
       for (let event = source.pollEvent(); event !== undefined; event = source.pollEvent()) this.#events.push(event);
     }
   }

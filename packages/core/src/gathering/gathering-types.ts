@@ -1,4 +1,4 @@
-import type { NatReport } from "../nat/index.ts";
+import type { NatReport, SamplerEvent } from "../nat/index.ts";
 import type { LinkId, UdpAddress } from "../net/index.ts";
 import type { ChannelPlace, LocalCandidate } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
@@ -33,6 +33,7 @@ export type GatheringEvent =
   | { readonly kind: "candidates"; readonly candidates: readonly LocalCandidate[] }
   /** What is known of the NATs has changed: worth telling to peers that look for a path. */
   | { readonly kind: "nats" }
+  | SamplerEvent
   /** `owner` may use the channel that it wanted. */
   | ({ readonly kind: "channel-bound"; readonly owner: string; readonly channel: number } & ChannelPlace)
   | ({ readonly kind: "channel-lost"; readonly owner: string } & ChannelPlace)

@@ -23,4 +23,5 @@ export {
   predictPorts,
   type SequentialPattern,
 } from "./port-prediction.ts";
+export { PortSampler, type SamplerEvent } from "./port-sampler.ts";
 export { PortSequence } from "./port-sequence.ts";

@@ -10,7 +10,7 @@
  */
 import { type PathAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
-import { readAddress, readXorAddress, STUN_ATTRIBUTE, type StunMessage } from "../stun/index.ts";
+import { readAddress, STUN_ATTRIBUTE, type StunMessage } from "../stun/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
 import {
   type FilterTest,
@@ -20,9 +20,9 @@ import {
   possibleFilterings,
   possibleMappings,
 } from "./classify.ts";
+import { isFamily, readMapped } from "./mapped-address.ts";
 import { type MappedSample, NAT_BEHAVIOURS, type NatBehaviour, type NatEvent, type NatReport } from "./nat-types.ts";
 import { learnPorts, type PortSample } from "./port-learner.ts";
-import type { PortPrediction } from "./port-prediction.ts";
 import { Probe, type ProbePurpose, type ProbeState } from "./probe.ts";
 
 export interface LinkDiscoveryOptions {
@@ -131,6 +131,7 @@ export class LinkDiscovery {
   report(): NatReport {
     const { linkId, family, localAddresses } = this.#options;
     const samples = this.#samplesInOrder();
+    const portSamples = this.#portSamples(samples);
     const isNone = isUntranslated(samples, localAddresses);
     const mappings: readonly NatBehaviour[] = isNone ? ["endpoint-independent"] : possibleMappings(samples);
     const filterings = this.#possibleFilterings();
@@ -150,7 +151,8 @@ export class LinkDiscovery {
       type,
       hairpin: this.#hairpin(),
       samples,
-      ports: this.#learnPorts(samples),
+      ports: learnPorts(portSamples, this.#hairpins()),
+      portSamples,
     };
   }
 
@@ -315,14 +317,17 @@ export class LinkDiscovery {
     return state === "silent" ? false : null;
   }
 
-  #learnPorts(samples: readonly MappedSample[]): PortPrediction {
-    const localPort = this.#options.localAddresses[0]?.port ?? 0;
-    const portSamples = samples.map(({ server, mapped }): PortSample => {
+  #portSamples(samples: readonly MappedSample[]): PortSample[] {
+    const localPort = this.#options.localAddresses[0]?.port ?? null;
+    return samples.map(({ server, mapped }) => {
       const probe = this.#probes.find((asked) => asked.purpose === "mapping" && udpAddressEquals(asked.server, server));
       return { localPort, mapped, at: probe?.askedAt ?? this.#startedAt };
     });
-    const hairpins = this.#probes.filter(({ purpose }) => purpose === "hairpin").length;
-    return learnPorts(portSamples, hairpins);
+  }
+
+  /** Packets to ourselves, which the NAT has given ports that no server has seen. */
+  #hairpins(): number {
+    return this.#probes.filter(({ purpose }) => purpose === "hairpin").length;
   }
 
   #samplesInOrder(): MappedSample[] {
@@ -330,17 +335,6 @@ export class LinkDiscovery {
       this.#probes.findIndex(({ purpose, server }) => purpose === "mapping" && udpAddressEquals(server, sample.server));
     return [...this.#samples].sort((a, b) => order(a) - order(b));
   }
-}
-
-/** XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS of servers that know only RFC 3489. */
-function readMapped(message: StunMessage, family: 4 | 6): UdpAddress | undefined {
-  const mapped =
-    readXorAddress(message, STUN_ATTRIBUTE.xorMappedAddress) ?? readAddress(message, STUN_ATTRIBUTE.mappedAddress);
-  return mapped !== undefined && mapped.port !== 0 && isFamily(mapped, family) ? mapped : undefined;
-}
-
-function isFamily({ address }: UdpAddress, family: 4 | 6): boolean {
-  return address.includes(":") === (family === 6);
 }
 
 /** A server that does not know CHANGE-REQUEST answers from where it was asked. */

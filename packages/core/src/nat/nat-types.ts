@@ -1,4 +1,5 @@
 import type { LinkId, UdpAddress } from "../net/index.ts";
+import type { PortSample } from "./port-learner.ts";
 import type { PortPrediction } from "./port-prediction.ts";
 
 /** RFC 4787 §4.1 for mapping, §5 for filtering. */
@@ -56,6 +57,8 @@ export interface NatReport {
   readonly samples: readonly MappedSample[];
   /** How the NAT picks ports, and where the next ones are likely to be. */
   readonly ports: PortPrediction;
+  /** What that is learnt from. */
+  readonly portSamples: readonly PortSample[];
 }
 
 export type NatEvent =

@@ -18,7 +18,8 @@ import {
 
 /** A mapping, as a server saw it. */
 export interface PortSample {
-  readonly localPort: number;
+  /** Of the socket that asked; null if it is not known. */
+  readonly localPort: number | null;
   readonly mapped: { readonly address: string; readonly port: number };
   /** When the server was asked. */
   readonly at: Instant;
@@ -44,6 +45,8 @@ const BLOCK_CHANCES = [0.01, 0.000_2, 0.000_005];
 const MIN_BLOCK_PORTS = 64;
 /** Shorter spans tell little about a rate. */
 const MIN_SPAN_MS = 250;
+/** A counter is followed by samples that are no further apart from the newest: before, others have counted on. */
+const BURST_MS = 5_000;
 
 /**
  * From samples of sockets on one link and of one IP version. `unseenMappings`: how many mappings we have made besides,
@@ -62,7 +65,9 @@ function patternOf(samples: readonly PortSample[], unseenMappings: number): Port
   if (preserved !== undefined) return { kind: "preserving", ports: preserved };
   const distinct = [...new Map(samples.toReversed().map((sample) => [sample.mapped.port, sample])).values()].reverse();
   if (distinct.length < MIN_SAMPLES) return { kind: "unknown" };
-  const sequence = sequenceOf(distinct, unseenMappings);
+  const newestAt = distinct.at(-1)?.at ?? 0;
+  const burst = distinct.filter(({ at }) => newestAt - at <= BURST_MS);
+  const sequence = sequenceOf(burst.length >= MIN_SAMPLES ? burst : distinct, unseenMappings);
   if (sequence !== undefined) return sequence;
   const ranges = blocksOf(distinct.map(({ mapped }) => mapped.port));
   return ranges === undefined ? { kind: "random" } : { kind: "block", ranges };
@@ -82,7 +87,9 @@ function likeliestAddress(samples: readonly PortSample[]): string | null {
 /** The first mapping of a socket decides: a second one can't have the same port at the same address. */
 function preservedPorts(samples: readonly PortSample[]): PortRange[] | undefined {
   const first = new Map<number, number>();
-  for (const { localPort, mapped } of samples) if (!first.has(localPort)) first.set(localPort, mapped.port);
+  for (const { localPort, mapped } of samples) {
+    if (localPort !== null && !first.has(localPort)) first.set(localPort, mapped.port);
+  }
   const preserved = [...first].filter(([local, mapped]) => local === mapped).map(([local]) => local);
   if (preserved.length === 0 || preserved.length * 2 < first.size) return undefined;
   return preserved.map((port) => ({ first: port, last: port }));
