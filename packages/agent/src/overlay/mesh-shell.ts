@@ -224,7 +224,7 @@ export class MeshShell {
     }
   }
 
-  #openSocket(nodeId: string, like: LinkId): void {
+  #openSocket(nodeId: string | null, like: LinkId): void {
     const { mesh, logger, openSocketLike } = this.#options;
     let linkId: LinkId | undefined;
     try {

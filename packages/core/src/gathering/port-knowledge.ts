@@ -1,4 +1,11 @@
-import { learnPorts, type NatReport, type PortPrediction, PortSampler, type SamplerEvent } from "../nat/index.ts";
+import {
+  learnPorts,
+  type NatReport,
+  type PortPrediction,
+  type PortSample,
+  PortSampler,
+  type SamplerEvent,
+} from "../nat/index.ts";
 import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
 import type { RandomBytes } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";

@@ -56,7 +56,7 @@ export type MeshEffect =
   /** An agent's own message (`core/inner`) to a member, sealed into the tunnel as if the host had sent it. */
   | { readonly kind: "send-inner"; readonly nodeId: string; readonly packet: Uint8Array }
   /** Open a UDP socket for IPv4 like that of link `like`, on another port; then call `handleSocketOpened`. */
-  | { readonly kind: "open-socket"; readonly nodeId: string; readonly like: LinkId }
+  | { readonly kind: "open-socket"; readonly nodeId: string | null; readonly like: LinkId }
   | { readonly kind: "close-socket"; readonly linkId: LinkId }
   /** To be passed on by the server to the member; base64. */
   | { readonly kind: "send-call"; readonly nodeId: string; readonly sealed: string }

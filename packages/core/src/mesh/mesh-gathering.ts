@@ -60,6 +60,7 @@ export class MeshGathering {
     const { gatherer } = this.#options;
     if (paths?.wantsRelay(now) === true) gatherer.handleNeed(now, paths.doubtedSince);
     if (paths?.wantsStream(now) === true) gatherer.handleLoss(now);
+    if (paths?.wantsPorts(now) === true) gatherer.handlePortsNeed(now);
     const doubtful = paths?.doubtfulChannel(now);
     if (doubtful !== undefined) gatherer.handleRelayDoubt(doubtful.linkId, doubtful.remote, now);
   }
@@ -102,6 +103,12 @@ export class MeshGathering {
         return;
       case "open-stream":
         emit(event);
+        return;
+      case "socket-wanted":
+        emit({ kind: "open-socket", nodeId: null, like: event.like });
+        return;
+      case "socket-unwanted":
+        emit({ kind: "close-socket", linkId: event.linkId });
         return;
       case "close-stream":
         if (event.linkId !== null) peers.forgetLink(event.linkId);

@@ -45,6 +45,7 @@ export interface MeshPeerOptions {
   readonly targets: TargetBudget;
   readonly punchTurn: PunchTurn;
   readonly mayPunch: () => boolean;
+  readonly ownPorts: () => readonly PortPrediction[];
 }
 
 /** Something that keeps a tunnel from coming up, whatever the paths. */

@@ -1,5 +1,6 @@
 import type { IpRange } from "../addresses/index.ts";
 import { type Crypto, publicKeyBytes } from "../identity/index.ts";
+import type { PortPrediction } from "../nat/index.ts";
 import type { LinkId } from "../net/index.ts";
 import { type PunchTurn, TargetBudget } from "../paths/index.ts";
 import type { RandomBytes } from "../random.ts";
@@ -21,6 +22,8 @@ export interface MeshPeersOptions {
   readonly emit: (effect: MeshEffect) => void;
   readonly punchTurn: PunchTurn;
   readonly mayPunch: () => boolean;
+  /** How this host's NATs give out ports. */
+  readonly ownPorts: () => readonly PortPrediction[];
 }
 
 /** The peers of a mesh, as the map has them, by everything that tells them apart. */
@@ -118,6 +121,7 @@ export class MeshPeers {
       targets: this.#targets,
       punchTurn,
       mayPunch: this.#options.mayPunch,
+      ownPorts: this.#options.ownPorts,
     });
   }
 

@@ -15,6 +15,7 @@ import { parseIpRange } from "../addresses/index.ts";
 import type { PeerInfo, RelaysMessage } from "../control/index.ts";
 import { Gatherer, type GatheringSnapshot, readRelays } from "../gathering/index.ts";
 import type { Crypto } from "../identity/index.ts";
+import type { PortPrediction } from "../nat/index.ts";
 import type { LinkId, PathAddress } from "../net/index.ts";
 import {
   checkIdOf,
@@ -81,7 +82,16 @@ export class Mesh {
     const overlayRanges = options.overlayRanges.flatMap((text) => parseIpRange(text) ?? []);
     const emit = (effect: MeshEffect): void => void this.#effects.push(effect);
     const { punchTurn = new PunchTurn(), mayPunch = () => true } = options;
-    this.#peers = new MeshPeers({ ...options, overlayRanges, wireguard: this.#wireguard, emit, punchTurn, mayPunch });
+    const ownPorts = (): PortPrediction[] => this.#gatherer.snapshot().nats.map(({ ports }) => ports);
+    this.#peers = new MeshPeers({
+      ...options,
+      overlayRanges,
+      wireguard: this.#wireguard,
+      emit,
+      punchTurn,
+      mayPunch,
+      ownPorts,
+    });
     const drainPeer = (peer: MeshPeer, time: ClockReading): void => this.#drain(peer, time);
     const countDrop = (reason: string): void => this.#countDrop(reason);
     const shared = { peers: this.#peers, emit, drainPeer, countDrop };
@@ -280,7 +290,12 @@ export class Mesh {
   }
 
   /** The socket of an `open-socket` effect is the engine's link `linkId`; undefined if it could not be opened. */
-  handleSocketOpened(nodeId: string, linkId: LinkId | undefined, time: ClockReading): void {
+  handleSocketOpened(nodeId: string | null, linkId: LinkId | undefined, time: ClockReading): void {
+    if (nodeId === null) {
+      this.#gatherer.handleSocketOpened(linkId, time.now);
+      this.#gathering.drain(time);
+      return;
+    }
     const peer = this.#peers.get(nodeId);
     if (peer?.paths === undefined) {
       if (linkId !== undefined) this.#effects.push({ kind: "close-socket", linkId });

@@ -16,7 +16,7 @@
  */
 import type { IpRange } from "../addresses/index.ts";
 import { encodeHex } from "../bytes/index.ts";
-import type { NatFacts } from "../nat/index.ts";
+import type { NatFacts, PortPrediction } from "../nat/index.ts";
 import { formatUdpAddress, type LinkId, type PathAddress, udpAddressEquals } from "../net/index.ts";
 import { type RandomBytes, randomUnit } from "../random.ts";
 import type { StunMessage } from "../stun/index.ts";
@@ -63,6 +63,8 @@ export interface PeerPathsOptions {
   readonly punchTurn?: PunchTurn;
   /** Whether holes may be punched where NATs give each destination another port; always by default. */
   readonly mayPunch?: () => boolean;
+  /** How our NATs give out ports, as far as it is known. */
+  readonly ownPorts?: () => readonly PortPrediction[];
 }
 
 /** Of the engine's counters, each 0 if it never happened. */
@@ -111,8 +113,14 @@ export class PeerPaths {
     this.#warm = options.warm ?? "best";
     this.#set = new PathSet(this.#overlayRanges, options.overlayMtuBytes + TRANSPORT_OVERHEAD_BYTES);
     this.#attempts = new AttemptSchedule(options.random);
-    const { keys, random, punchTurn: turn = new PunchTurn(), mayPunch: enabled = () => true } = options;
-    this.#punch = new HolePunch({ keys, random, set: this.#set, turn, enabled });
+    const {
+      keys,
+      random,
+      punchTurn: turn = new PunchTurn(),
+      mayPunch: enabled = () => true,
+      ownPorts = () => [],
+    } = options;
+    this.#punch = new HolePunch({ keys, random, set: this.#set, turn, enabled, ownPorts });
   }
 
   /** A STUN message whose USERNAME is our `receiveCheckId`. Undefined if it was acted upon. */
@@ -138,7 +146,7 @@ export class PeerPaths {
   handleCall(body: CallBody, now: Instant): void {
     this.#demand.handleCall(now);
     this.#setRemote(acceptedCandidates(body.candidates, this.#overlayRanges), now);
-    this.#punch.handlePeer(body.nats, predictionsOf(body.ports ?? [], body.candidates, now));
+    this.#punch.handlePeer(body.nats, predictionsOf(body.ports ?? [], body.candidates, now), now);
     // A peer that calls without end must not make us send without end; the candidates count all the same.
     if (this.#callLimit.take(now)) {
       this.#checkAnew(now);
@@ -146,6 +154,11 @@ export class PeerPaths {
     }
     if (body.punch !== undefined) this.#punch.handleMessage(body.punch, this.#punchSituation(now), now);
     this.#update(now);
+  }
+
+  /** Ports of our NAT will soon be guessed by the peer: it should be known where they are. */
+  wantsPorts(now: Instant): boolean {
+    return this.#punch.wantsPorts(now);
   }
 
   /** A socket that was wanted is the engine's link `linkId`; undefined if there is none to be had. */

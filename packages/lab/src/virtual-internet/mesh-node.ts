@@ -317,7 +317,7 @@ export class MeshNode implements VirtualMachine {
     if (this.engine.peersWithSession().length > 0) this.#trafficAt ??= addMs(now, TRAFFIC_INTERVAL_MS);
   }
 
-  #openSocket(nodeId: string, like: LinkId, now: Instant): void {
+  #openSocket(nodeId: string | null, like: LinkId, now: Instant): void {
     const on = this.#uplinks.find(({ linkId }) => linkId === like)?.on;
     const linkId = on && this.host.openSocket(on, this.#nextPort++);
     if (linkId !== undefined) this.#sockets.add(linkId);

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { NatFacts } from "../../nat/index.ts";
+import type { NatFacts, PortPrediction } from "../../nat/index.ts";
 import { addMs, type Instant } from "../../time.ts";
 import { candidatePriority, type LocalCandidate, type RemoteCandidate } from "../candidate.ts";
 import { derivePairKeys, type PairKeys } from "../check-keys.ts";
 import { PathSet } from "../path-set.ts";
 import { HolePunch } from "./hole-punch.ts";
 import {
+  AIMED_SOCKETS,
   ALONE_MS,
   MAX_ATTEMPT_BYTES,
   MAX_ATTEMPT_SOCKETS,
@@ -52,6 +53,7 @@ class End {
   situation: PunchSituation;
   isEnabled = true;
   hasSockets = true;
+  ownPorts: readonly PortPrediction[] = [];
   #nextLinkId = 100;
 
   constructor(own: NatFacts, peer: NatFacts, options: { turn?: PunchTurn; isLower?: boolean } = {}) {
@@ -72,9 +74,10 @@ class End {
       set: this.set,
       turn: options.turn ?? new PunchTurn(),
       enabled: () => this.isEnabled,
+      ownPorts: () => this.ownPorts,
     });
     this.punch.handleOwnNats([own]);
-    this.punch.handlePeer([peer], []);
+    this.punch.handlePeer([peer], [], this.now);
     this.run(0);
   }
 
@@ -179,6 +182,42 @@ describe("coming to an agreement", () => {
     end.run(100);
     expect(end.sent.every(({ linkId, remote }) => linkId === LINK && remote.address === THERE.address)).toBe(true);
     expect(end.sent.length).toBeGreaterThan(10);
+  });
+
+  it("between two counters both tell the port that the other should aim at, and open a few sockets to it", () => {
+    const counter = { kind: "sequential", step: 2, last: 3_000, at: START, othersPerSecond: 0 } as const;
+    const end = new End(VARYING, VARYING);
+    end.run(ALONE_MS);
+    expect(end.punch.takeMessage()).toBeUndefined();
+    end.ownPorts = [{ address: HERE.address, pattern: counter }];
+    expect(end.punch.wantsPorts(end.now)).toBe(false);
+    end.punch.handlePeer([VARYING], [{ address: THERE.address, pattern: counter }], end.now);
+    expect(end.punch.wantsPorts(end.now)).toBe(true);
+    end.run(0);
+    const from = { ...HERE, port: 3_000 + AIMED_SOCKETS + 2 };
+    expect(end.punch.takeMessage()).toEqual({ step: "propose", role: "aimed", from });
+    end.tell({ step: "accept", role: "aimed", from: { ...THERE, port: 7_777 } });
+    end.run(1_000);
+    expect(new Set(end.sent.map(({ linkId }) => linkId)).size).toBe(AIMED_SOCKETS);
+    expect(end.sent.every(({ remote }) => remote.port === 7_777)).toBe(true);
+    const [hit = 0] = end.open;
+    end.hear(hit, 7_777);
+    expect([...end.open]).toEqual([hit]);
+  });
+
+  it("does not let itself be aimed at where its own ports can't be foretold", () => {
+    const end = new End(VARYING, VARYING);
+    end.tell({ step: "propose", role: "aimed" });
+    expect(end.punch.takeMessage()).toMatchObject({ step: "refuse", role: "aimed", why: "unable" });
+    expect(end.sent).toEqual([]);
+  });
+
+  it("takes a part only of a carrier's block", () => {
+    const end = new End(VARYING, SAME);
+    end.ownPorts = [{ address: HERE.address, pattern: { kind: "block", ranges: [{ first: 2_048, last: 2_559 }] } }];
+    end.tell({ step: "propose", role: "ports" });
+    end.run(10_000);
+    expect(end.sent.length).toBe(128);
   });
 
   it("two proposals that cross are an agreement if they fit, else the lower check id's counts", () => {

@@ -19,11 +19,14 @@ import type { PairKeys } from "../check-keys.ts";
 import type { PathSet } from "../path-set.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import { AdoptedLinks } from "./adopted-links.ts";
+import { counterAt, maxSocketsAt, portToAimAt } from "./own-ports.ts";
 import { PortSide } from "./port-side.ts";
 import {
+  AIMED_SOCKETS,
   ALONE_MS,
   ATTEMPTS_BEFORE_GUESS,
   MAX_OPEN_SOCKETS,
+  PORTS_AHEAD_MS,
   PROOF_MS,
   PROPOSAL_BURST,
   PROPOSAL_MS,
@@ -53,6 +56,8 @@ export interface HolePunchOptions {
   readonly turn: PunchTurn;
   /** False: attempts are neither begun nor accepted. */
   readonly enabled: () => boolean;
+  /** How our NATs give out ports. */
+  readonly ownPorts: () => readonly PortPrediction[];
 }
 
 type State =
@@ -71,6 +76,11 @@ type State =
     };
 
 const IDLE: State = { kind: "idle" };
+const WORDS: Readonly<Record<PunchRole, string>> = {
+  sockets: "many sockets here",
+  ports: "many ports there",
+  aimed: "some sockets here and one foretold port there",
+};
 const MAX_RECORDS = 8;
 /** A refusal for want of a turn ends soon; one by a setting does not. */
 const REFUSAL_WAITS_MS: Readonly<Record<PunchRefusal, number>> = {
@@ -94,6 +104,8 @@ export class HolePunch {
   #peerPorts: readonly PortPrediction[] = [];
   #situation: PunchSituation = { isWanted: false, isSettled: false, attempts: 0, local: [], remote: [] };
   #wantedSince: Instant | undefined;
+  /** The peer's last call. */
+  #calledAt: Instant | undefined;
   #message: PunchMessage | undefined;
   #round = 0;
   /** The plan of these facts: it is asked for far more often than they change. */
@@ -112,7 +124,8 @@ export class HolePunch {
   }
 
   /** What the peer's call says of its NATs, if anything, and of the ports that they will give. */
-  handlePeer(nats: readonly NatFacts[] | undefined, ports: readonly PortPrediction[]): void {
+  handlePeer(nats: readonly NatFacts[] | undefined, ports: readonly PortPrediction[], now: Instant): void {
+    this.#calledAt = now;
     this.#peer = nats ?? this.#peer;
     this.#peerPorts = ports;
   }
@@ -160,6 +173,20 @@ export class HolePunch {
     if (this.#state.kind === "running") this.#run(this.#state, now);
     else if (this.#state.kind === "proposed") this.#await(this.#state, now);
     if (this.#state.kind === "idle" || this.#state.kind === "waiting") this.#pursue(now);
+  }
+
+  /** An attempt in which the peer guesses ports of our NAT is near. */
+  wantsPorts(now: Instant): boolean {
+    if (this.#state.kind !== "idle" && this.#state.kind !== "waiting") return false;
+    if (this.#situation.isSettled || !this.#options.enabled()) return false;
+    const plan = this.#plan();
+    if (plan === undefined || plan.role === "ports") return false;
+    // It will propose, if we don't.
+    const isCalled = this.#calledAt !== undefined && now < addMs(this.#calledAt, PORTS_AHEAD_MS);
+    if (isCalled && plan.isCertain && this.#memory.mayAccept(now)) return true;
+    if (!this.#situation.isWanted) return false;
+    const beginsAt = Math.max(this.#beginsAt(plan) ?? Number.POSITIVE_INFINITY, this.#memory.notBefore ?? 0);
+    return addMs(now, PORTS_AHEAD_MS) >= beginsAt;
   }
 
   /** Something to be told to the peer in a call; taken once. */
@@ -219,7 +246,7 @@ export class HolePunch {
       return;
     }
     this.#state = { kind: "proposed", role: plan.role, vantage, at: now };
-    this.#message = { step: "propose", role: plan.role, from: vantage.address };
+    this.#message = { step: "propose", role: plan.role, from: this.#placeOf(plan.role, vantage, now) };
   }
 
   #handleProposal(proposal: PunchMessage, now: Instant): void {
@@ -242,13 +269,16 @@ export class HolePunch {
       this.#message = { step: "refuse", role, from, why: refusal ?? "unable" };
       return;
     }
-    this.#message = { step: "accept", role, from: vantage.address };
+    this.#message = { step: "accept", role, from: this.#placeOf(role, vantage, now) };
     this.#begin(role, vantage, proposal.from, now);
   }
 
   #refusal(proposal: PunchMessage, vantage: Vantage | undefined, now: Instant): PunchRefusal | undefined {
     if (!this.#options.enabled()) return "off";
     if (vantage === undefined || !mayAimAt(proposal.from, this.#situation.remote)) return "unable";
+    if (proposal.role === "aimed" && counterAt(this.#options.ownPorts(), vantage.address.address) === undefined) {
+      return "unable";
+    }
     if (this.#state.kind === "running" || this.#situation.isSettled) return "busy";
     if (!this.#memory.mayAccept(now)) return "too-soon";
     return this.#options.turn.take(this, now) ? undefined : "busy";
@@ -292,12 +322,11 @@ export class HolePunch {
     const { keys, random } = this.#options;
     const options = { keys, random, target };
     const side =
-      role === "sockets"
-        ? new SocketSide(options, vantage.linkId, now)
-        : new PortSide(options, vantage.linkId, this.#portsOf(target, now), now);
+      role === "ports"
+        ? new PortSide(options, vantage.linkId, this.#portsOf(target, now), now)
+        : new SocketSide({ ...options, maxSockets: this.#maxSockets(role, vantage) }, vantage.linkId, now);
     this.#state = { kind: "running", role, side, target, at: now, hitAt: undefined };
-    const what = role === "sockets" ? "many sockets here" : "many ports there";
-    this.#events.push({ kind: "punch-note", text: `punching a hole with ${what}` });
+    this.#events.push({ kind: "punch-note", text: `punching a hole with ${WORDS[role]}` });
   }
 
   #run(state: Extract<State, { kind: "running" }>, now: Instant): void {
@@ -351,7 +380,7 @@ export class HolePunch {
   /** Which role is ours; undefined if punching is of no use. Also finds what is remembered of these networks. */
   #plan(): PunchPlan | undefined {
     const { local, remote } = this.#situation;
-    const facts = [local, remote, this.#own, this.#peer, this.#round];
+    const facts = [local, remote, this.#own, this.#peer, this.#round, this.#areForetold()];
     if (facts.some((fact, index) => fact !== this.#planned.facts[index])) {
       this.#planned = { facts, plan: this.#makePlan() };
     }
@@ -364,7 +393,26 @@ export class HolePunch {
     this.#memory.enter([mine, mappingOf(this.#own), theirs, mappingOf(this.#peer)].join(" "));
     // Behind one and the same NAT there is another obstacle.
     if (mine === undefined || theirs === undefined || mine === theirs) return undefined;
-    return planPunch(this.#own, this.#peer, this.#round);
+    return planPunch(this.#own, this.#peer, { round: this.#round, areForetold: this.#areForetold() });
+  }
+
+  /** Both NATs have varying ports, and count them. */
+  #areForetold(): boolean {
+    if (mappingOf(this.#own) !== "varying" || mappingOf(this.#peer) !== "varying") return false;
+    const mine = this.#vantages()[0]?.address.address;
+    const theirs = publicAddressOf(this.#situation.remote);
+    if (mine === undefined || theirs === undefined) return false;
+    return counterAt(this.#options.ownPorts(), mine) !== undefined && counterAt(this.#peerPorts, theirs) !== undefined;
+  }
+
+  /** Where we are in this role, as the peer is told. */
+  #placeOf(role: PunchRole, { address }: Vantage, now: Instant): UdpAddress {
+    const counter = role === "aimed" ? counterAt(this.#options.ownPorts(), address.address) : undefined;
+    return counter === undefined ? address : { ...address, port: portToAimAt(counter, now) };
+  }
+
+  #maxSockets(role: PunchRole, { address }: Vantage): number {
+    return role === "aimed" ? AIMED_SOCKETS : maxSocketsAt(this.#options.ownPorts(), address.address);
   }
 
   /** The order in which the ports of the peer's NAT are tried. */

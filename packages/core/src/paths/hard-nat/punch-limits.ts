@@ -12,12 +12,19 @@ export const PACE_PACKETS_PER_SECOND = MAX_PACKETS_PER_SECOND - BURST_PACKETS - 
 /** Sockets that are open at a time, and in one attempt: the oldest make room for new ones. */
 export const MAX_OPEN_SOCKETS = 256;
 export const MAX_ATTEMPT_SOCKETS = 640;
+/** Of a carrier's block of ports we take a quarter at most: the subscriber has other things to do with them. */
+export const BLOCK_SHARE = 4;
+export const MIN_BLOCK_SOCKETS = 16;
+/** That each end opens to the one foretold port of the other: as far as the counters may be off. */
+export const AIMED_SOCKETS = 48;
 /** After the last packet: what is under way may still hit. */
 export const LINGER_MS = 1_500;
 /** From the first hit until a direct path must work. */
 export const PROOF_MS = 3_000;
 /** How long the ordinary attempt is alone when the NATs of both ends show that it won't do. */
 export const ALONE_MS = 1_000;
+/** So long before it begins our ports are looked at once more: asking takes a round trip or two. */
+export const PORTS_AHEAD_MS = 1_500;
 /** Ordinary attempts that must have failed where the NATs don't show it. */
 export const ATTEMPTS_BEFORE_GUESS = 4;
 /** How long a proposal may take to be answered, and when the next one leaves: each wait longer than the one before. */

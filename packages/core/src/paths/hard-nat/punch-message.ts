@@ -5,8 +5,10 @@ import type { UdpAddress } from "../../net/index.ts";
 /**
  * `sockets`: behind a NAT that gives each destination another port; opens many sockets to one address.
  * `ports`: keeps one port for all; sends to many ports of one address.
+ * `aimed`: both ends are behind such NATs as `sockets`, whose next ports can be foretold; both open sockets to the one port
+ * that the other expects in the middle of its own.
  */
-export type PunchRole = "sockets" | "ports";
+export type PunchRole = "sockets" | "ports" | "aimed";
 
 /** Why a proposal is refused. */
 export type PunchRefusal = "busy" | "off" | "too-soon" | "unable";
@@ -15,16 +17,18 @@ export interface PunchMessage {
   readonly step: "propose" | "accept" | "refuse";
   /** The sender's. */
   readonly role: PunchRole;
-  /** Where the sender's packets come from. The port means something in the role `ports` only. */
+  /** Where the sender's packets come from. The port means nothing in the role `sockets`. */
   readonly from: UdpAddress;
   /** Only of `refuse`. */
   readonly why?: PunchRefusal;
 }
 
+const ROLES: readonly string[] = ["sockets", "ports", "aimed"] satisfies PunchRole[];
 const STEPS: readonly string[] = ["propose", "accept", "refuse"] satisfies PunchMessage["step"][];
 const REFUSALS: readonly string[] = ["busy", "off", "too-soon", "unable"] satisfies PunchRefusal[];
 
 export function otherRole(role: PunchRole): PunchRole {
+  if (role === "aimed") return role;
   return role === "sockets" ? "ports" : "sockets";
 }
 
@@ -37,12 +41,18 @@ export function punchFields({ step, role, from, why }: PunchMessage): Record<str
 export function parsePunch(value: unknown): PunchMessage | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { step, role, address, port, why } = value as Record<string, unknown>;
-  if (typeof step !== "string" || !STEPS.includes(step) || (role !== "sockets" && role !== "ports")) return undefined;
+  if (typeof step !== "string" || !STEPS.includes(step)) return undefined;
+  if (typeof role !== "string" || !ROLES.includes(role)) return undefined;
   const ip = typeof address === "string" ? parseIpAddress(address) : undefined;
   if (ip === undefined || typeof port !== "number" || !Number.isInteger(port) || port < 1 || port > 65_535) {
     return undefined;
   }
   const reason = typeof why === "string" && REFUSALS.includes(why) ? { why: why as PunchRefusal } : {};
-  // SAFETY: `step` is one of STEPS and `why` one of REFUSALS.
-  return { step: step as PunchMessage["step"], role, from: { address: formatIpAddress(ip), port }, ...reason };
+  // SAFETY: `step` is one of STEPS, `role` one of ROLES and `why` one of REFUSALS.
+  return {
+    step: step as PunchMessage["step"],
+    role: role as PunchRole,
+    from: { address: formatIpAddress(ip), port },
+    ...reason,
+  };
 }

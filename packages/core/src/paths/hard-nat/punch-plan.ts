@@ -20,13 +20,17 @@ export interface Vantage {
 type Mapping = "same" | "varying" | "unknown";
 
 /**
- * Undefined where punching is of no use: two NATs with varying ports, or no UDP. Where it is not known which end has
- * the varying ports, the rounds take turns.
+ * Undefined where punching is of no use: no UDP, or two NATs with varying ports that can't be foretold on both sides. Where
+ * it is not known which end has the varying ports, the rounds take turns.
  */
-export function planPunch(own: readonly NatFacts[], peer: readonly NatFacts[], round: number): PunchPlan | undefined {
+export function planPunch(
+  own: readonly NatFacts[],
+  peer: readonly NatFacts[],
+  { round, areForetold }: { readonly round: number; readonly areForetold: boolean },
+): PunchPlan | undefined {
   if ([own, peer].some((nats) => ofIpv4(nats)?.udp === false)) return undefined;
   const [mine, theirs] = [mappingOf(own), mappingOf(peer)];
-  if (mine === "varying" && theirs === "varying") return undefined;
+  if (mine === "varying" && theirs === "varying") return areForetold ? { role: "aimed", isCertain: true } : undefined;
   if (mine === "varying") return { role: "sockets", isCertain: theirs === "same" };
   if (theirs === "varying") return { role: "ports", isCertain: mine === "same" };
   return { role: round % 2 === 0 ? "ports" : "sockets", isCertain: false };

@@ -6,7 +6,7 @@ import { candidatePriority } from "../candidate.ts";
 import type { Transmit } from "../check-exchange.ts";
 import type { PairKeys } from "../check-keys.ts";
 import { encodeCheckRequest } from "../check-message.ts";
-import { LINGER_MS, MAX_ATTEMPT_SOCKETS, MAX_OPEN_SOCKETS } from "./punch-limits.ts";
+import { LINGER_MS, MAX_OPEN_SOCKETS } from "./punch-limits.ts";
 import { PunchPace } from "./punch-pace.ts";
 
 export interface SideOptions {
@@ -14,6 +14,11 @@ export interface SideOptions {
   readonly random: RandomBytes;
   /** The peer's address: with `PortSide` only its IP address counts. */
   readonly target: UdpAddress;
+}
+
+export interface SocketSideOptions extends SideOptions {
+  /** Sockets that the attempt may open. */
+  readonly maxSockets: number;
 }
 
 export type SocketEvent =
@@ -29,7 +34,7 @@ export type SocketEvent =
 export class SocketSide {
   readonly like: LinkId;
   readonly pace: PunchPace;
-  readonly #options: SideOptions;
+  readonly #options: SocketSideOptions;
   /** Oldest first. */
   readonly #open: LinkId[] = []; // bounded: MAX_OPEN_SOCKETS
   readonly #transmits: Transmit[] = []; // bounded: drained after every input
@@ -41,7 +46,7 @@ export class SocketSide {
   #isOpening = true;
   #isClosed = false;
 
-  constructor(options: SideOptions, like: LinkId, now: Instant) {
+  constructor(options: SocketSideOptions, like: LinkId, now: Instant) {
     this.#options = options;
     this.like = like;
     this.pace = new PunchPace(now);
@@ -94,7 +99,7 @@ export class SocketSide {
     if (oldest !== undefined) this.#events.push({ kind: "socket-unwanted", linkId: oldest });
     this.#wanted += 1;
     this.#pending += 1;
-    this.#isOpening = this.#wanted < MAX_ATTEMPT_SOCKETS;
+    this.#isOpening = this.#wanted < this.#options.maxSockets;
     this.#events.push({ kind: "socket-wanted", like: this.like });
   }
 
