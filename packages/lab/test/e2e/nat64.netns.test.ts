@@ -28,3 +28,15 @@ test("a host without IPv4 joins a server of which it has the IPv4 address, and r
   reportFigure("TCP through the NAT64", bitsPerSecond / 1e6, "Mbit/s", "20");
   expect(bitsPerSecond / 1e6).toBeGreaterThan(20);
 });
+
+test("where the NAT64 lets no UDP pass, its relay is reached by a stream", async () => {
+  await using world = await World.create("nat64tcp", [], { uplink: { ipv6: false } });
+  const router = { nat: "port-restricted", firewall: "block-udp" } as const;
+  const mobile = await world.lab.router("mobile", world.internet, router);
+  const gateway = await Nat64Gateway.start(mobile);
+  const hosts = await Promise.all([mobile.host("a", { ipv4: false }), world.internet.host("b", { ipv6: false })]);
+  await hosts[0]!.useResolver(gateway.resolver);
+  const [a, b] = await world.members(...hosts);
+  expect((await hosts[0]!.ping(await ipv4Of(b!), { count: 10, intervalMs: 500 })).received).toBeGreaterThan(3);
+  expect((await a!.peer("b")).path).toMatchObject({ kind: "relayed", relay: world.serverHost.ipv4 });
+});
