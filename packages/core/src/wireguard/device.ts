@@ -85,7 +85,9 @@ export class WireGuard {
     this.#context = new DeviceContext({ privateKey, publicKey: this.publicKey }, options.crypto, options.random);
     this.#gate = new HandshakeGate(this.publicKey, options.random);
     this.#initiator = new Initiator(this.#context, this.#gate);
-    this.#responder = new Responder(this.#context, this.#gate, this.#peersByKey);
+    this.#responder = new Responder(this.#context, this.#gate, this.#peersByKey, (peer, time) =>
+      this.requestSession(peer.handle, time),
+    );
   }
 
   // Peers
@@ -173,7 +175,7 @@ export class WireGuard {
     if (message.kind === "cookie-reply") return this.#handleCookieReply(message, time.now);
     if (!this.#gate.isMac1Valid(bytes)) return "wrong-mac1";
     return message.kind === "initiation"
-      ? this.#responder.handleInitiation(message, bytes, from, time.now)
+      ? this.#responder.handleInitiation(message, bytes, from, time)
       : this.#initiator.handleResponse(message, bytes, from, time.now);
   }
 

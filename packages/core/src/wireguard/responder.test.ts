@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { at, makePair, type Pair, path, runTimeouts, WireGuardNode } from "../../test/wireguard-node.ts";
+import type { WallTime } from "../time.ts";
 
 /** An initiation of a's to b. */
 function initiationOf({ a, bAtA }: Pair, now: number): Uint8Array {
@@ -55,6 +56,44 @@ describe("initiations that are not answered", () => {
     b.machine.removePeer(aAtB);
     expect(b.machine.handleDatagram(initiation, a.address, at(0))).toBe("unknown-peer");
     expect(b.takeTransmits()).toEqual([]);
+  });
+});
+
+describe("a peer that has started anew with its clock set back", () => {
+  const LATER = 3_600_000;
+
+  test("can't open a tunnel, so the other side does", () => {
+    const pair = makePair();
+    const { a, b } = pair;
+    // Both pairs have the same keys: a second a that knows nothing of the first.
+    const again = makePair();
+    a.machine.requestSession(pair.bAtA, { ...at(0), wall: (at(0).wall + LATER) as WallTime });
+    expect(b.machine.handleDatagram(a.takeMessage(), a.address, at(0))).toBeUndefined();
+    b.takeTransmits();
+    const refused = initiationOf(again, 10_000);
+    expect(b.machine.handleDatagram(refused, a.address, at(10_000))).toBe("replayed");
+    const initiation = b.takeMessage();
+    expect(again.a.machine.handleDatagram(initiation, b.address, at(10_010))).toBeUndefined();
+    const response = again.a.takeMessage();
+    expect(b.machine.handleDatagram(response, a.address, at(10_020))).toBeUndefined();
+    expect(b.takeEvents().filter(({ kind }) => kind === "session")).toHaveLength(2);
+  });
+
+  test("and whoever replays old initiations gets no more than one handshake started in 5 s", () => {
+    const pair = makePair();
+    const { a, b } = pair;
+    const old = initiationOf(pair, 0);
+    runTimeouts(a, 5_400);
+    b.machine.handleDatagram(a.takeMessage(), a.address, at(5_400));
+    b.takeTransmits();
+    const started: number[] = [];
+    for (let now = 5_450; now < 30_000; now += 50) {
+      expect(b.machine.handleDatagram(old, path(9), at(now))).toBe("replayed");
+      b.machine.handleTimeout(at(now));
+      started.push(...b.takeTransmits().map(() => now));
+    }
+    expect(started.length).toBeLessThanOrEqual(5);
+    expect(started[0]).toBeGreaterThanOrEqual(10_400);
   });
 });
 

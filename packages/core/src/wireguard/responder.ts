@@ -7,7 +7,7 @@
  */
 import { bytesEqual, encodeHex, wipe } from "../bytes/index.ts";
 import { type PathAddress, pathAddressKey } from "../net/index.ts";
-import type { Instant } from "../time.ts";
+import type { ClockReading, Instant } from "../time.ts";
 import { DUPLICATE_ANSWER_MS, DUPLICATE_ANSWERS_MAX, INITIATION_INTERVAL_MIN_MS } from "./constants.ts";
 import type { DeviceContext } from "./device-context.ts";
 import type { WireGuardDropReason } from "./drop-reason.ts";
@@ -26,9 +26,20 @@ export class Responder {
   readonly #context: DeviceContext;
   readonly #gate: HandshakeGate;
   readonly #peersByKey: ReadonlyMap<string, Peer>;
+  readonly #onOutdated: (peer: Peer, time: ClockReading) => void;
   readonly #answers = new Map<string, Peer>(); // bounded: one per peer; key is mac1 of the initiation
 
-  constructor(context: DeviceContext, gate: HandshakeGate, peersByKey: ReadonlyMap<string, Peer>) {
+  /**
+   * `onOutdated`: an initiation was refused for its timestamp, which is older than the peer's greatest. Perhaps the peer has
+   * started anew after its clock was set back; then it can't open a tunnel until the clock has caught up, but we can.
+   */
+  constructor(
+    context: DeviceContext,
+    gate: HandshakeGate,
+    peersByKey: ReadonlyMap<string, Peer>,
+    onOutdated: (peer: Peer, time: ClockReading) => void,
+  ) {
+    this.#onOutdated = onOutdated;
     this.#context = context;
     this.#gate = gate;
     this.#peersByKey = peersByKey;
@@ -39,9 +50,10 @@ export class Responder {
     message: Initiation,
     bytes: Uint8Array,
     from: PathAddress,
-    now: Instant,
+    time: ClockReading,
   ): WireGuardDropReason | undefined {
     const { identity, crypto, transmits } = this.#context;
+    const { now } = time;
     if (this.#answerAgain(bytes, from, now)) return undefined;
     const refusal = this.#gate.refuse(bytes, message.senderIndex, from, now);
     if (refusal?.cookieReply !== undefined) transmits.push({ peer: NO_PEER, bytes: refusal.cookieReply, to: from });
@@ -57,6 +69,10 @@ export class Responder {
       refuseInitiation(peer, opened.timestamp, now) ??
       this.#respond(peer, message.senderIndex, opened.state, bytes, from, now);
     wipeNoise(opened.state);
+    const { greatestTimestampReceived: greatest } = peer;
+    if (dropped === "replayed" && greatest !== undefined && isLater(greatest, opened.timestamp)) {
+      this.#onOutdated(peer, time);
+    }
     if (dropped !== undefined) return dropped;
     peer.greatestTimestampReceived = opened.timestamp;
     peer.lastInitiationReceivedAt = now;
