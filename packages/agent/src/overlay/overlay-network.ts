@@ -351,7 +351,7 @@ export class OverlayNetwork {
     this.#offerCandidates(this.#running);
     this.#running.pairs.flush();
     this.#running.shell.run((mesh, time) => {
-      mesh.handleServerTime(serverTimeOffsetMs);
+      mesh.handleServerTime(serverTimeOffsetMs, time);
       mesh.handleSignallingReady(time);
     });
   }

@@ -45,7 +45,8 @@ export interface MeshCallsOptions {
 export class MeshCalls {
   readonly #options: MeshCallsOptions;
   readonly #forwarding: CallForwarding;
-  #serverTimeOffsetMs = 0;
+  /** How far the server's clock is ahead of our monotonic one; undefined while it is unknown. */
+  #serverAheadMs: number | undefined;
   /** When the control stream was lost; undefined while calls can be given to the server. */
   #lostAt: Instant | undefined;
   /** The last call that went to the server, by callee. */
@@ -67,9 +68,9 @@ export class MeshCalls {
     });
   }
 
-  /** Calls carry the server's time. */
-  handleServerTime(offsetMs: number): void {
-    this.#serverTimeOffsetMs = offsetMs;
+  /** Calls carry the server's time, which goes on whatever happens to our wall clock. */
+  handleServerTime(offsetMs: number, { now, wall }: ClockReading): void {
+    this.#serverAheadMs = wall + offsetMs - now;
   }
 
   handleSignallingReady(time: ClockReading): void {
@@ -222,7 +223,7 @@ export class MeshCalls {
     return this.#options.hasSession(peer, now) ? "open" : "idle";
   }
 
-  #callTime({ wall }: ClockReading): WallTime {
-    return (wall + this.#serverTimeOffsetMs) as WallTime;
+  #callTime({ now, wall }: ClockReading): WallTime {
+    return (this.#serverAheadMs === undefined ? wall : Math.trunc(now + this.#serverAheadMs)) as WallTime;
   }
 }

@@ -159,8 +159,8 @@ export class Mesh {
    * How far the server's clock is ahead of ours. Calls carry the server's time, so that two hosts with wrong clocks can
    * call each other; handshakes carry ours, which must never go back.
    */
-  handleServerTime(offsetMs: number): void {
-    this.#calls.handleServerTime(offsetMs);
+  handleServerTime(offsetMs: number, time: ClockReading): void {
+    this.#calls.handleServerTime(offsetMs, time);
   }
 
   /** The control stream is up: calls that could not be sent go out. */

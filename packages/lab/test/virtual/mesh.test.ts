@@ -120,6 +120,15 @@ describe("a mesh of two", () => {
     expect(world.until(() => b.delivered.length > 0, 4_000)).toBeLessThan(500);
   });
 
+  test("a wall clock that is set while the agent runs keeps nobody from being called", () => {
+    const { world, a, b } = pair();
+    for (const node of [a, b]) node.act((mesh, time) => mesh.handleServerTime(0, time));
+    a.host.jumpWallClock(-86_400_000);
+    a.sendData("b", "hello");
+    expect(world.until(() => b.delivered.length === 1, 2_000)).toBeLessThan(250);
+    expect(b.mesh.drops["call-stale"]).toBeUndefined();
+  });
+
   test("an outage of signalling is not noticed by those who are connected", () => {
     const { world, a, b } = pair();
     world.talk(a, b, 1_000, 5_000);

@@ -153,7 +153,7 @@ export class ChaosMember implements StreamOwner {
   onConnected(): void {
     const node = this.#node;
     node?.act((mesh, time) => {
-      mesh.handleServerTime(Math.round(node.host.trueWallNow - time.wall));
+      mesh.handleServerTime(Math.round(node.host.trueWallNow - time.wall), time);
       mesh.handleSignallingReady(time);
       mesh.handleRelays(this.#options.relays(), time);
     });
@@ -181,11 +181,8 @@ export class ChaosMember implements StreamOwner {
     });
   }
 
-  /**
-   * The clocks of the host have come apart, or the agent was not run for a while. What the server's clock shows is asked
-   * anew: calls carry it.
-   */
-  handleClockJump(): void {
+  /** The agent was not run for a while. What the server's clock shows is asked anew: calls carry it. */
+  handleWake(): void {
     if (!this.isAwake) return;
     this.#node?.act((mesh, time) => mesh.handleResume(time));
     this.#options.control.restart(this.name);

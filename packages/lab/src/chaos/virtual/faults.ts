@@ -17,8 +17,8 @@ export interface Effect {
 const DAY_MS = 86_400_000;
 const LINE_MS = 10;
 const WAKE_POLL_MS = 10;
-/** The agent compares its clocks once a second. */
-const CLOCK_NOTICED_MS = 1_000;
+/** The agent notices at its next tick that it was away. */
+const TICK_MS = 1_000;
 
 export class Faults {
   readonly #stage: Stage;
@@ -71,14 +71,13 @@ export class Faults {
     if (lengthMs < 1 || !member.isAwake) return effect(`${member.name} ${how} already`, [member]);
     member.host.sleep(lengthMs, monotonicClock);
     return effect(`${member.name} ${how}`, [member], () => {
-      this.#stage.world.after(CLOCK_NOTICED_MS, () => member.handleClockJump());
+      this.#stage.world.after(TICK_MS, () => member.handleWake());
     });
   }
 
   #setClock(member: ChaosMember, severity: number): Effect {
     const byMs = Math.round((severity - 0.5) * 2 * DAY_MS);
     member.host.jumpWallClock(byMs);
-    this.#stage.world.after(CLOCK_NOTICED_MS, () => member.handleClockJump());
     return effect(`${member.name}'s wall clock is set ${Math.round(byMs / 1_000)} s ahead`, [member]);
   }
 
