@@ -38,11 +38,18 @@ async function checkNetwork(network: OverlayNetwork, shell: MeshShell, signal: A
     network: network.membership.network.name,
     server: { url, connected },
     proxy: proxyCheck(network),
+    lossyPeers: lossyPeers(shell),
     gathering: shell.mesh.gathering(),
     linkTo: (address) => routes.interfaceFor(address) ?? null,
     at: wallNow(),
     now: monotonicNow(),
   });
+}
+
+function lossyPeers(shell: MeshShell): string[] {
+  return [...shell.mesh.peers.values()].flatMap(({ peer, paths }) =>
+    paths?.isAvoidingLoss(monotonicNow()) === true ? [peer.name] : [],
+  );
 }
 
 /** The proxy that was asked last; undefined if there is none. */

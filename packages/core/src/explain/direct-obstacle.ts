@@ -30,9 +30,10 @@ const MAP_PORT = "a port mapping (UPnP, NAT-PMP or PCP in the router, or a forwa
 /** The first obstacle that is certain; else the likeliest. */
 export function directObstacle(facts: Facts): Obstacle {
   return (
+    // Where much gets lost, large packets seem to vanish as well.
+    throttledUdp(facts) ??
     narrowPath(facts) ??
     blockedUdp(facts) ??
-    throttledUdp(facts) ??
     ipVersions(facts) ??
     natPair(facts) ??
     behaviour(facts) ??
@@ -71,9 +72,10 @@ function blockedUdp({ udp, peer }: Facts): Obstacle | undefined {
   return undefined;
 }
 
-/** A direct path works, and is not used. */
-function throttledUdp({ tried, path, peer }: Facts): Obstacle | undefined {
-  const direct = tried.filter(({ kind, state }) => kind === "direct" && state === "standby");
+/** A direct path has answered lately, and is not used. */
+function throttledUdp({ tried, path, peer, checkedAt }: Facts): Obstacle | undefined {
+  const isLate = (at: string | null): boolean => at === null || Date.parse(checkedAt) - Date.parse(at) > LATELY_MS;
+  const direct = tried.filter(({ kind, answeredAt }) => kind === "direct" && !isLate(answeredAt));
   const lossRatio = Math.max(0, ...direct.map((one) => one.lossRatio));
   if (path.kind === "direct" || lossRatio < THROTTLED_RATIO) return undefined;
   return {
@@ -84,6 +86,7 @@ function throttledUdp({ tried, path, peer }: Facts): Obstacle | undefined {
 }
 
 const THROTTLED_RATIO = 0.1;
+const LATELY_MS = 60_000;
 
 function ipVersions(facts: Facts): Obstacle | undefined {
   const { here, there } = versions(facts);

@@ -5,7 +5,7 @@ type Facts = Omit<NetworkCheck, "advice">;
 
 /** What a person who reads the report should do, or need not do; the first case that fits. */
 export function netcheckAdvice(facts: Facts): Advice {
-  return lackOfServers(facts) ?? lackOfUdp(facts) ?? natAdvice(facts);
+  return lackOfServers(facts) ?? lackOfUdp(facts) ?? throttledUdp(facts) ?? natAdvice(facts);
 }
 
 function lackOfServers({ stunServers, links, server, proxy }: Facts): Advice | undefined {
@@ -40,6 +40,18 @@ function lackOfUdp({ udp, server, relays, proxy }: Facts): Advice | undefined {
     text:
       "The server answers but no UDP comes back: a firewall in front of this machine blocks it, and without UDP no path is " +
       `direct. Let UDP out (any port, answers back in), at least to ${names === "" ? "the STUN servers" : names}. Until then peers are reached through ${wayByStream(relays, proxy)}.`,
+  };
+}
+
+function throttledUdp({ lossyPeers, relays, proxy }: Facts): Advice | undefined {
+  if (lossyPeers.length === 0) return undefined;
+  const blame =
+    lossyPeers.length === 1
+      ? "at one end of it a line is overloaded, or a firewall or provider throttles UDP"
+      : "probably the line here is overloaded, or a firewall or provider in front of this machine throttles UDP";
+  return {
+    case: "udp-throttled",
+    text: `UDP works, but what goes straight to ${lossyPeers.join(", ")} gets lost too often: ${blame}. Meanwhile ${wayByStream(relays, proxy)} is used instead where it delivers.`,
   };
 }
 

@@ -4,11 +4,15 @@ import { createParser } from "../control/parse.ts";
 import type { GatheringSnapshot } from "../gathering/index.ts";
 import { NetworkCheck } from "../local-api/index.ts";
 import type { Instant, WallTime } from "../time.ts";
-import { netcheckReport } from "./netcheck-report.ts";
+import { type NetcheckFacts, netcheckReport } from "./netcheck-report.ts";
 
 const parse = createParser("network check", NetworkCheck);
 
-function report(gathering: Partial<GatheringSnapshot>, connected = true): NetworkCheck {
+function report(
+  gathering: Partial<GatheringSnapshot>,
+  connected = true,
+  more: Partial<NetcheckFacts> = {},
+): NetworkCheck {
   const made = netcheckReport({
     network: "default",
     server: { url: "https://198.51.100.9", connected },
@@ -16,6 +20,7 @@ function report(gathering: Partial<GatheringSnapshot>, connected = true): Networ
     linkTo: (address) => (address.includes(":") ? null : "eth0"),
     at: Date.UTC(2026, 0, 1) as WallTime,
     now: 5_000 as Instant,
+    ...more,
   });
   expect(parse(made)).toEqual({ ok: true, value: made });
   return made;
@@ -30,6 +35,7 @@ describe("the report", () => {
       checkedAt: "2026-01-01T00:00:00.000Z",
       server: { url: "https://198.51.100.9", connected: true },
       proxy: null,
+      lossyPeers: [],
       udp: true,
       ipv4: true,
       ipv6: null,
@@ -178,6 +184,29 @@ describe("the advice", () => {
     const { advice } = report(gathering);
     expect(advice.case).toBe(name);
     expect(advice.text).toContain(words);
+  });
+
+  it("tells what the proxy did when the server is out of reach, and that streams run through it", () => {
+    const proxy = { url: "http://proxy:3128", problem: "refuses (407)" };
+    expect(report({ nats: [blocked] }, false, { proxy }).advice).toEqual({
+      case: "proxy-fails",
+      text: expect.stringMatching(/neither directly nor through the proxy http:\/\/proxy:3128, which refuses \(407\)/),
+    });
+    expect(report({ nats: [] }, false, { proxy }).advice.case).toBe("proxy-fails");
+    const stream = exampleRelay({ allocations: [exampleAllocation({ transport: "tls" })] });
+    const working = { ...proxy, problem: null };
+    const { text } = report({ nats: [blocked], relays: [stream] }, true, { proxy: working }).advice;
+    expect(text).toContain("a relay over TLS, through the proxy http://proxy:3128");
+  });
+
+  it("names peers that are not reached directly because of losses", () => {
+    const one = report({}, true, { lossyPeers: ["b"] }).advice;
+    expect([one.case, one.text.includes("straight to b"), one.text.includes("one end")]).toEqual([
+      "udp-throttled",
+      true,
+      true,
+    ]);
+    expect(report({}, true, { lossyPeers: ["b", "c"] }).advice.text).toContain("in front of this machine");
   });
 
   it("without the server, nothing that it would have told is blamed on a firewall", () => {

@@ -12,6 +12,8 @@ export interface NetcheckFacts {
   readonly server: { readonly url: string; readonly connected: boolean };
   /** Left out if no proxy is named. */
   readonly proxy?: ProxyCheck | undefined;
+  /** Names of peers; left out for none. */
+  readonly lossyPeers?: readonly string[];
   /** After a round of discovery. */
   readonly gathering: GatheringSnapshot;
   /** Interface that leads to an address, null without a route. */
@@ -35,6 +37,7 @@ export function netcheckReport(facts: NetcheckFacts): NetworkCheck {
     links: gathering.nats.map((nat) => linkCheck(nat, facts)),
     portMappings: portMappings(gathering),
     portMapping: portMappingCheck(facts),
+    lossyPeers: [...(facts.lossyPeers ?? [])],
     stunServers: stunServerChecks(facts),
     relays: relayChecks(gathering),
   };

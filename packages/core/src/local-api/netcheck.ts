@@ -127,6 +127,8 @@ export const NetworkCheck = Type.Object({
   portMappings: Type.Array(Endpoint),
   /** Null if no router was asked: this machine has a public address, or the agent was told not to. */
   portMapping: nullable(PortMappingCheck),
+  /** Peers that are reached in another way because the path that they would be reached by loses too much. */
+  lossyPeers: Type.Array(Type.String()),
   stunServers: Type.Array(StunServerCheck),
   relays: Type.Array(RelayCheck),
   advice: Advice,

@@ -77,6 +77,8 @@ export interface TrafficTimes {
 
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
 const TRANSPORT_OVERHEAD_BYTES = 32;
+/** A path that loses much may look dead for some seconds. */
+const LATELY_MS = 60_000;
 
 export class PeerPaths {
   readonly #random: RandomBytes;
@@ -323,6 +325,13 @@ export class PeerPaths {
     const isSettled = this.#active.isSettled(now) && this.#active.path?.isLossy !== true;
     if (this.#demand.isPressing(now)) return !isSettled;
     return this.#demand.isKept(now) && this.#active.path?.kind !== "direct";
+  }
+
+  /** A path has answered lately, and is not used because it loses too much. */
+  isAvoidingLoss(now: Instant): boolean {
+    return [...this.#set.all()].some(({ isLossy, answeredAt, key }) => {
+      return isLossy && answeredAt !== undefined && now - answeredAt < LATELY_MS && key !== this.#active.path?.key;
+    });
   }
 
   /** What reaches the peer over UDP loses so much that a stream may serve better. */

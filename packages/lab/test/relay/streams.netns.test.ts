@@ -104,8 +104,14 @@ describe("with UDP blocked", () => {
     await untilPath(a, ({ kind }) => kind === "direct", "direct after the firewalls were opened");
     const rule = "type filter hook forward priority filter\n meta l4proto udp drop";
     const block = `table inet lab_block {\n chain forward {\n ${rule}\n }\n}\n`;
+    const gap = a.host.spawn(["ping", "-n", "-i", "0.05", "-c", "300", address]);
+    await gap.waitForOutput(/icmp_seq=20 /);
     for (const { machine } of routers) await machine.nft(block);
     await untilPath(a, ({ kind }) => kind === "relayed", "relayed after the firewalls were closed");
+    await gap.exited;
+    const answered = [...gap.stdout.matchAll(/icmp_seq=(\d+) /g)].map(([, sequence]) => Number(sequence));
+    const missed = answered.slice(1).map((sequence, index) => sequence - (answered[index] ?? 0) - 1);
+    reportFigure("without an answer when UDP was blocked in mid-life", 50 * Math.max(...missed), "ms", "< 3000");
     const { received } = await a.host.ping(address, { count: 20, intervalMs: 100 });
     expect(received).toBeGreaterThan(15);
     traffic.kill("SIGKILL");

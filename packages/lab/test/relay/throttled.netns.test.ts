@@ -1,3 +1,4 @@
+import type { NetcheckAnswer, PeerExplanation } from "@asterism/core/local-api";
 import { describe, expect, test } from "vitest";
 import type { Host } from "../../src/net/host.ts";
 import { ipv4Of, reportFigure, World } from "../e2e/world.ts";
@@ -22,13 +23,21 @@ describe("with UDP throttled", () => {
       await expect.poll(isRight, { timeout: 120_000, interval: 1_000 }).toEqual([kind, kind]);
     };
     await untilKind("direct");
-    await throttleUdp(router.machine, 40);
+    await throttleUdp(router.machine, 30);
     const startedAt = performance.now();
     await untilKind("relayed");
-    reportFigure("away from UDP that loses 40 % each way after", (performance.now() - startedAt) / 1_000, "s", "< 40");
+    reportFigure("away from UDP that loses 30 % each way after", (performance.now() - startedAt) / 1_000, "s", "< 40");
     const { sent, received } = await a!.host.ping(address, { count: 100, intervalMs: 50 });
     reportFigure("lost by the stream", (100 * (sent - received)) / sent, "%", "0");
     expect(received).toBeGreaterThanOrEqual(0.95 * sent);
+    const asked = async <T>(...args: string[]): Promise<T> => {
+      return JSON.parse((await a!.command([...args, "--json"])).stdout) as T;
+    };
+    const patience = { timeout: 60_000, interval: 1_000 };
+    const check = async () => (await asked<NetcheckAnswer>("netcheck")).networks[0];
+    await expect.poll(check, patience).toMatchObject({ lossyPeers: ["b"], advice: { case: "udp-throttled" } });
+    const advice = async () => (await asked<PeerExplanation>("explain", "b")).advice.case;
+    await expect.poll(advice, patience).toBe("relayed-udp-throttled");
     traffic.kill("SIGKILL");
   }, 300_000);
 });
