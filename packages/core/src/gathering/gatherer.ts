@@ -41,9 +41,11 @@ import { StreamProbes } from "./stream-probes.ts";
 import {
   DISCOVERY_GAP_MS,
   NEED_MS,
+  NEED_PAUSE_MS,
   REFLEXIVE_FRESH_MS,
   REFLEXIVE_GAP_MS,
   RELAY_IDLE_MS,
+  RELAY_STANDBY_MS,
   STUN_SERVERS_ASKED,
 } from "./timings.ts";
 
@@ -74,6 +76,8 @@ export class Gatherer {
   /** Summary of the NATs as of the last `nats` event. */
   #announcedNats = "[]";
   #neededAt: Instant | undefined;
+  /** Since when it has been needed without much of a pause. */
+  #neededSince = 0 as Instant;
   /** While it is not over, somebody needs us; undefined afterwards. */
   #needEndsAt: Instant | undefined;
   /** When servers were last asked. */
@@ -153,11 +157,13 @@ export class Gatherer {
    * that there was came into question; what was known of our addresses before may be out of date.
    */
   handleNeed(now: Instant, doubtedSince?: Instant): void {
+    if (this.#neededAt === undefined || now - this.#neededAt > NEED_PAUSE_MS) this.#neededSince = now;
     this.#neededAt = now;
     this.#needEndsAt = addMs(now, NEED_MS);
     if (doubtedSince !== undefined) this.#facts.doubt(doubtedSince);
     this.#refresh(now);
     this.#useRelay(now);
+    if (now - this.#neededSince >= RELAY_STANDBY_MS) this.#relayUse.keepStandby(this.#relayOffer(), now);
     this.#settle(now);
   }
 

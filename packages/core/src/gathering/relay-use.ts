@@ -7,7 +7,7 @@ import { addMs, earliest, type Instant } from "../time.ts";
 import type { Relay } from "./gathering-types.ts";
 import type { GatheringLinks } from "./own-candidates.ts";
 import type { ReflexiveFacts } from "./reflexive-facts.ts";
-import { chooseRelay } from "./relay-choice.ts";
+import { chooseRelay, type RelayOption } from "./relay-choice.ts";
 import type { RelayClients } from "./relay-clients.ts";
 import type { StreamProbes } from "./stream-probes.ts";
 import {
@@ -46,7 +46,9 @@ export class RelayUse {
   #reviewedSilence: Instant | undefined;
   /** Until then a stream is wanted although UDP brings answers. */
   #streamWantedUntil: Instant | undefined;
-  /** When another relay than the preferred one is given up. */
+  /** A second relay, in case the first one dies when nobody can be called any more. */
+  #standbyId: string | undefined;
+  /** When relays other than these two are given up. */
   #retireAt: Instant | undefined;
 
   constructor(clients: RelayClients, facts: ReflexiveFacts, probes: StreamProbes) {
@@ -82,24 +84,42 @@ export class RelayUse {
     if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
     const byStream = relays.filter(({ streams }) => streams.length > 0);
     if (isUdpBlocked && byStream.length > 1) this.#probes.run(byStream, now);
-    const options = relays.map((relay) => {
-      const { id, streams } = relay;
-      const isUnusable = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
-      const isFailing = isUnusable || this.#isSurpassed(id, relays, now);
-      return { id, rttMs: this.distanceMs(relay, isUdpBlocked), isFailing };
-    });
+    const options = this.#options(offer, now);
     const mayWait = this.#chooseBy !== undefined && now < this.#chooseBy;
     const chosenId = chooseRelay(options, this.#preferredId, mayWait);
     const chosen = relays.find(({ id }) => id === chosenId);
     if (chosen === undefined) return;
     this.#chooseBy = undefined;
     this.#prefer(chosen, now);
-    for (const [linkId, link] of links) {
-      const server = this.#serverOf(chosen, linkId, link.hosts);
-      if (server !== undefined) this.#clients.open(linkId, chosen, server, now);
-    }
+    this.#openOverUdp(chosen, links, now);
     const dueAt = this.#streamDueAt(offer, neededAt);
     if (dueAt !== undefined && now >= dueAt) this.#openStream(chosen, now);
+  }
+
+  /** Somebody has been without a direct path for a while: a second relay, so that the peer knows its addresses in time. */
+  keepStandby(offer: RelayOffer, now: Instant): void {
+    if (offer.relays.length < 2 || offer.isUdpBlocked || this.#preferredId === undefined) return;
+    const working = this.#options(offer, now).filter(({ id, isFailing }) => id !== this.#preferredId && !isFailing);
+    this.#standbyId = chooseRelay(working, this.#standbyId, false);
+    const relay = offer.relays.find(({ id }) => id === this.#standbyId);
+    if (relay !== undefined) this.#openOverUdp(relay, offer.links, now);
+  }
+
+  #options(offer: RelayOffer, now: Instant): RelayOption[] {
+    const { relays, isUdpBlocked } = offer;
+    return relays.map((relay) => {
+      const { id, streams } = relay;
+      const isUnusable = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
+      const isFailing = isUnusable || this.#isSurpassed(id, relays, now);
+      return { id, rttMs: this.distanceMs(relay, isUdpBlocked), isFailing };
+    });
+  }
+
+  #openOverUdp(relay: Relay, links: GatheringLinks, now: Instant): void {
+    for (const [linkId, link] of links) {
+      const server = this.#serverOf(relay, linkId, link.hosts);
+      if (server !== undefined) this.#clients.open(linkId, relay, server, now);
+    }
   }
 
   /** UDP loses so much that a stream may serve better. */
@@ -121,7 +141,7 @@ export class RelayUse {
     if (this.#streamRetireAt !== undefined && now >= this.#streamRetireAt) this.#retireStream(now);
     if (this.#retireAt !== undefined && now >= this.#retireAt) {
       this.#retireAt = undefined;
-      this.#clients.close((relayId) => relayId !== this.#preferredId, now);
+      this.#clients.close((relayId) => relayId !== this.#preferredId && relayId !== this.#standbyId, now);
     }
   }
 
@@ -183,11 +203,13 @@ export class RelayUse {
   #prefer({ id }: Relay, now: Instant): void {
     const former = this.#preferredId;
     this.#preferredId = id;
-    const others = [...this.#clients.relayIds()].filter((other) => other !== id);
+    if (this.#standbyId === id) this.#standbyId = undefined;
+    const others = [...this.#clients.relayIds()].filter((other) => other !== id && other !== this.#standbyId);
     if (others.length === 0) return;
     this.#retireAt ??= addMs(now, RELAY_RETIRE_MS);
     if (others.length >= MAX_RELAYS_AT_ONCE) {
-      this.#clients.close((relayId) => relayId !== id && relayId !== former, now);
+      const kept = new Set([id, former, this.#standbyId]);
+      this.#clients.close((relayId) => !kept.has(relayId), now);
     }
   }
 

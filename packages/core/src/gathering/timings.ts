@@ -23,6 +23,9 @@ export const RELAY_HYSTERESIS_MS = 10;
 export const RELAY_HYSTERESIS_RATIO = 0.2;
 /** A relay that answers nothing for so long is left for another one that has answered meanwhile. */
 export const RELAY_PATIENCE_MS = 700;
+/** Who has needed a relay for so long, without a pause of more than the second, keeps a second one ready. */
+export const RELAY_STANDBY_MS = 3_000;
+export const NEED_PAUSE_MS = 5_000;
 /** The relay in use, and one that is on its way out or in. */
 export const MAX_RELAYS_AT_ONCE = 2;
 /** STUN servers that are asked regularly, on each link and IP version. */

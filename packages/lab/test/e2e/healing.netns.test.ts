@@ -1,7 +1,10 @@
 /** What happens to a network while it is in use, and how soon the tunnel works again without anybody's help. */
 import { setTimeout as delay } from "node:timers/promises";
+import type { NetcheckAnswer } from "@asterism/core/local-api";
 import { describe, type ExpectStatic, test } from "vitest";
 import type { AgentProcess } from "../../src/product/agent-process.ts";
+import { ASTERISM_COMMAND } from "../../src/product/asterism-command.ts";
+import { relayedPair } from "../relay/relayed-world.ts";
 import { Pulse } from "./pulse.ts";
 import { ipv4Of, reportFigure, World } from "./world.ts";
 
@@ -122,5 +125,48 @@ describe.concurrent("a tunnel works again after", () => {
       allowFailure: true,
     });
     expect(children.stdout).toBe("");
+  });
+
+  test("a relay that is killed is replaced by the other one, the server's too", async ({ expect }) => {
+    await using world = await World.create("relays");
+    const host = await world.internet.host("far", { link: { delayMs: 60 } });
+    const start = async (): Promise<{ kill: () => void }> => {
+      const relay = host.spawn([ASTERISM_COMMAND, "relay", "--secret", "a secret of the relay"]);
+      await relay.waitForOutput(/^ready: /m, { timeoutMs: 20_000 });
+      return relay;
+    };
+    const far = await start();
+    await world.server.admin(["relay", "add", host.ipv4, "--secret", "a secret of the relay"]);
+    const { west, east } = await relayedPair(world, "parted");
+    const pulse = await Pulse.start(west.host, await ipv4Of(east));
+    const relayOf = async (): Promise<string | null> => (await west.peer("east")).path.relay;
+    await expect.poll(relayOf, { timeout: LIMIT_MS }).toBe(world.serverHost.ipv4);
+    // Nobody can be called once the server is gone: the second relay must be there before.
+    const relays = async (): Promise<number> => {
+      const ends = await Promise.all([west, east].map((end) => end.command(["netcheck", "--json"])));
+      const counts = ends.map(({ stdout }) => {
+        const { networks } = JSON.parse(stdout) as NetcheckAnswer;
+        return networks[0]?.relays.filter(({ relayedAddresses }) => relayedAddresses.length > 0).length ?? 0;
+      });
+      return Math.min(...counts);
+    };
+    await expect.poll(relays, { timeout: LIMIT_MS }).toBe(2);
+    await delay(2_000);
+    let killedAt = Date.now();
+    await world.server.kill();
+    reportFigure(
+      "server killed, its relay too: by the other relay after",
+      await pulse.recovery(killedAt),
+      "ms",
+      "< 3000 ms",
+    );
+    expect(await relayOf()).toBe(host.ipv4);
+    await world.server.startAgain();
+    await expect.poll(async () => (await west.network()).server.connected, { timeout: 60_000 }).toBe(true);
+    await expect.poll(async () => (await east.network()).server.connected, { timeout: 60_000 }).toBe(true);
+    killedAt = Date.now();
+    far.kill();
+    reportFigure("relay killed: by the server's relay after", await pulse.recovery(killedAt), "ms", "< 3000 ms");
+    expect(await relayOf()).toBe(world.serverHost.ipv4);
   });
 });

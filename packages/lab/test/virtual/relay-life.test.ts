@@ -77,11 +77,13 @@ describe("a relayed pair", () => {
     expect(isRelayed(made.a, made.b)).toBe(true);
   });
 
-  it("moves to another relay when its own is gone for good", () => {
+  it.each([true, false])("moves to another relay when its own is gone for good, with signalling %s", (isUp) => {
     const made = relayedPair({ relays: 2 });
+    made.world.talk(made.a, made.b, 100, 5_000);
     const used = made.world.relays.findIndex(({ carriedData }) => carriedData > 0);
+    made.world.signalling.isUp = isUp;
     made.world.cut(used);
-    expect(longestStallMs(made, 60_000)).toBeLessThan(20_000);
+    expect(longestStallMs(made, 60_000)).toBeLessThan(4_000);
     expect(isRelayed(made.a, made.b)).toBe(true);
     expect(pathOf(made.a, made.b)?.remote.address).toBe(made.world.relays[1 - used]?.address.address);
   });
