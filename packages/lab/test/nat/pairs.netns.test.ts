@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { measurePair } from "../../src/nat-matrix/measure-pair.ts";
 import { type Site, Sites } from "../../src/nat-matrix/sites.ts";
+import { PORT_BLOCK } from "../../src/net/nat.ts";
 
 /** Far beyond the goals: here the machine may be busy. */
 const SOON_MS = 5_000;
@@ -11,6 +12,7 @@ let restricted: Site;
 let narrow: Site;
 let symmetric: Site;
 let open: Site;
+let block: Site;
 
 beforeAll(async () => {
   sites = await Sites.create("pairs", { delayMs: 5 });
@@ -19,8 +21,9 @@ beforeAll(async () => {
     narrow: "port-restricted",
     symmetric: "symmetric",
     open: "full-cone",
+    block: "port-block",
   });
-  [restricted, narrow, symmetric, open] = added as [Site, Site, Site, Site];
+  [restricted, narrow, symmetric, open, block] = added as [Site, Site, Site, Site, Site];
 });
 afterAll(() => sites[Symbol.asyncDispose]());
 
@@ -47,6 +50,19 @@ test("port-restricted to symmetric is answered by the relay until a hole is punc
   expect((await sites.relayWatch.dataPackets()) - before).toBeGreaterThan(20);
   expect(result.direct).toBe(true);
   process.stdout.write(`  figure: port-restricted to symmetric direct after ${result.directMs?.toFixed(0)} ms\n`);
+});
+
+test("port-restricted to a carrier's port block: both ends know the block, and the hole is punched there", async () => {
+  const result = await measurePair(narrow, block, sites.relayWatch);
+  expect(result.direct).toBe(true);
+  process.stdout.write(`  figure: port-restricted to port block direct after ${result.directMs?.toFixed(0)} ms\n`);
+  const { nextPorts } = await narrow.client.explain({ peer: "block" });
+  const [range] = nextPorts.there[0]?.ranges ?? [];
+  expect(nextPorts).toMatchObject({ here: [], there: [{ kind: "block" }] });
+  expect(range?.first).toBeLessThanOrEqual(PORT_BLOCK.last);
+  expect(range?.last).toBeGreaterThanOrEqual(PORT_BLOCK.first);
+  const [own] = (await block.client.netcheck()).networks[0]?.links ?? [];
+  expect(own).toMatchObject({ type: "symmetric", ports: "block", nextPorts: { kind: "block" } });
 });
 
 test("port-restricted to restricted-cone goes on when server and relay are cut off", async () => {
