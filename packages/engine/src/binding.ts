@@ -10,8 +10,8 @@ import { EngineError } from "./errors.ts";
 import type { NetworkEvent } from "./network-watch.ts";
 import type { RelayBinding } from "./relay-binding.ts";
 
-const ABI_VERSION = 5;
-const COUNTERS_LAYOUT_VERSION = 1;
+const ABI_VERSION = 6;
+const COUNTERS_LAYOUT_VERSION = 2;
 const MODULE_PATH = fileURLToPath(new URL("../native/build/asterism-engine.node", import.meta.url));
 
 /** Opaque; made and understood by the native module only. */
@@ -51,8 +51,8 @@ export interface NativeLink extends NativeFailure {
   readonly ipv6: boolean;
 }
 
-/** linkId, address, port, channel (0 for none), relayed, weight, mtuBytes */
-export type NativePath = readonly [number, string, number, number, boolean, number, number];
+/** linkId, address, port, channel (0 for none), relayed, weight, mtuBytes, capBytesPerSecond (0 for none) */
+export type NativePath = readonly [number, string, number, number, boolean, number, number, number];
 
 export type NativeWatchHandle = object & { readonly __native: "network-watch" };
 
@@ -101,7 +101,7 @@ export interface Binding {
     device: NativeHandle,
     peerId: number,
     paths: readonly NativePath[],
-    redundant: boolean,
+    mode: number,
   ): number | readonly number[];
   installSession(
     device: NativeHandle,

@@ -64,13 +64,20 @@ export interface EnginePath extends PathAddress {
    * their sender by ICMP or, where IP allows it, fragmented. While it is unknown, datagrams may be fragmented on the way.
    */
   readonly mtuBytes: number;
+  /** At most so much goes this way when packets are spread over the paths (`aggregate`, `auto`). */
+  readonly capBytesPerSecond?: number;
 }
 
 /**
  * `best`: data goes on the path of the highest weight (the first of equals).
  * `redundant`: each packet on the two of the highest weight.
+ * `aggregate`: packets are spread over all paths but standby ones, each where it arrives first by what the peer's engine
+ * reports; it puts them in order. The other weights don't matter. For peers whose engine understands it only: while no
+ * reports come, it is as `best`.
+ * `auto`: as `aggregate` for flows that move much; small ones, and what is urgent by its DSCP, take the fastest path
+ * and overtake what waits.
  */
-export type PathMode = "best" | "redundant";
+export type PathMode = "best" | "redundant" | "aggregate" | "auto";
 
 export interface SessionOptions {
   /** Our receiver index, as in packets that come in. Unique on the device. */
@@ -147,6 +154,20 @@ export interface PathCounters extends PathAddress {
   readonly rxPackets: number;
   readonly rxBytes: number;
   readonly lastReceivedAt: Instant;
+  /** What the engine has learnt of the path while it spreads packets; undefined before. */
+  readonly spread?: PathEstimate;
+}
+
+/** What a path was found to do, by the peer's reports. */
+export interface PathEstimate {
+  readonly rateBytesPerSecond: number;
+  readonly rttMs: number;
+  /** Wait in the path's bottleneck, of the last packet reported. */
+  readonly queueingMs: number;
+  readonly lostPackets: number;
+  readonly resentPackets: number;
+  /** Nothing arrives by it just now. */
+  readonly dead: boolean;
 }
 
 export interface EngineDevice {

@@ -3,11 +3,11 @@ import type { CountersLayout } from "./binding.ts";
 import { PeerCounterBlock, readDropCounters } from "./counters.ts";
 
 const LAYOUT: CountersLayout = {
-  version: 1,
+  version: 2,
   peersPerChunk: 64,
-  peerWords: 144,
+  peerWords: 208,
   peerHeaderWords: 16,
-  pathWords: 8,
+  pathWords: 12,
   maxPaths: 16,
   dropReasons: ["no-peer", "replayed"],
 };
@@ -43,6 +43,29 @@ test("a path's words are read at its slot", () => {
     rxBytes: 0,
     lastReceivedAt: 2,
   });
+});
+
+test("what is known of a path while packets are spread comes with it", () => {
+  const base = LAYOUT.peerHeaderWords + LAYOUT.pathWords;
+  const words = {
+    [base + 5]: 2_500_000n,
+    [base + 6]: 20_000_000n,
+    [base + 7]: 1_500_000n,
+    [base + 8]: 3n,
+    [base + 9]: 2n,
+  };
+  const block = new PeerCounterBlock(chunkOf({ ...words, [base + 10]: 1n }), 0, LAYOUT);
+  const remote = { address: "192.0.2.1", port: 9 };
+  const path = { linkId: 1, remote, channel: null, relayed: false, weight: 1, mtuBytes: 0 };
+  expect(block.readPath(path, 1).spread).toEqual({
+    rateBytesPerSecond: 2_500_000,
+    rttMs: 20,
+    queueingMs: 1.5,
+    lostPackets: 3,
+    resentPackets: 2,
+    dead: true,
+  });
+  expect(block.readPath(path, 2).spread).toBeUndefined();
 });
 
 test("only drop reasons that occurred are listed", () => {

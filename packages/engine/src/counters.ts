@@ -4,7 +4,7 @@
  */
 import type { Instant } from "@asterism/core/time";
 import type { CountersLayout } from "./binding.ts";
-import type { EnginePath, PathCounters, PeerCounters } from "./contract.ts";
+import type { EnginePath, PathCounters, PathEstimate, PeerCounters } from "./contract.ts";
 
 const NS_PER_MS = 1e6;
 
@@ -51,6 +51,22 @@ export class PeerCounterBlock {
       rxPackets: this.#count(at + 2),
       rxBytes: this.#count(at + 3),
       lastReceivedAt: this.#instant(at + 4),
+      ...this.#estimate(at + 5),
+    };
+  }
+
+  #estimate(at: number): { spread?: PathEstimate } {
+    const rateBytesPerSecond = this.#count(at);
+    if (rateBytesPerSecond === 0) return {};
+    return {
+      spread: {
+        rateBytesPerSecond,
+        rttMs: this.#count(at + 1) / NS_PER_MS,
+        queueingMs: this.#count(at + 2) / NS_PER_MS,
+        lostPackets: this.#count(at + 3),
+        resentPackets: this.#count(at + 4),
+        dead: this.#count(at + 5) !== 0,
+      },
     };
   }
 

@@ -20,6 +20,8 @@ import { linkFailure, openFailure } from "./failures.ts";
 
 const AEAD_NUMBERS: Readonly<Record<Aead, number>> = { "chacha20-poly1305": 0, "aes-256-gcm": 1 };
 
+const MODE_NUMBERS: Readonly<Record<PathMode, number>> = { best: 0, redundant: 1, aggregate: 2, auto: 3 };
+
 /** Lets the engine choose by the number of cores. */
 const AUTO_WORKERS = 0xffff_ffff;
 
@@ -126,7 +128,7 @@ class NativeEngineDevice implements EngineDevice {
 
   setPaths(peerId: PeerId, paths: readonly EnginePath[], mode: PathMode): void {
     const native = paths.map(toNativePath);
-    const slots = this.#binding.setPaths(this.#handle, peerId, native, mode === "redundant");
+    const slots = this.#binding.setPaths(this.#handle, peerId, native, MODE_NUMBERS[mode]);
     if (typeof slots === "number") {
       this.#require(slots, "setPaths", { peerId, paths: JSON.stringify(paths) });
       return;
@@ -228,8 +230,8 @@ class NativeEngineDevice implements EngineDevice {
 }
 
 function toNativePath(path: EnginePath): NativePath {
-  const { linkId, remote, channel, relayed, weight, mtuBytes } = path;
-  return [linkId, remote.address, remote.port, channel ?? 0, relayed, weight, mtuBytes];
+  const { linkId, remote, channel, relayed, weight, mtuBytes, capBytesPerSecond } = path;
+  return [linkId, remote.address, remote.port, channel ?? 0, relayed, weight, mtuBytes, capBytesPerSecond ?? 0];
 }
 
 function requireBytes(name: string, bytes: Uint8Array, lengthBytes: number): void {

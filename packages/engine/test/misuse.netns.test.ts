@@ -53,6 +53,8 @@ test("calls with wrong arguments are refused and the device lives on", async () 
     ["invalid-argument", "setPaths", peer, [{ ...path, channel: 5 }], "best"],
     ["invalid-argument", "setPaths", peer, [{ ...path, weight: Number.NaN }], "best"],
     ["invalid-argument", "setPaths", peer, [path, path], "best"],
+    ["invalid-argument", "setPaths", peer, [path], "fastest"],
+    ["invalid-argument", "setPaths", peer, [{ ...path, capBytesPerSecond: -1 }], "aggregate"],
     ["invalid-argument", "setPaths", peer, [{ ...path, remote: { address: "localhost", port: 9 } }], "best"],
     ["invalid-argument", "setPaths", peer, [{ ...path, remote: { address: "127.0.0.1", port: 0 } }], "best"],
     ["too-many-paths", "setPaths", peer, new Array(17).fill(path), "best"],

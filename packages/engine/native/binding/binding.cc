@@ -15,7 +15,7 @@ namespace asterism::binding {
 namespace {
 
 /** Changes when the functions, their arguments or the counters' layout change: src/binding.ts expects its own value. */
-constexpr uint32_t ABI_VERSION = 5;
+constexpr uint32_t ABI_VERSION = 6;
 
 constexpr napi_type_tag HANDLE_TAG = {0x6173746572697331, 0x656e67696e654466};
 
@@ -191,7 +191,7 @@ napi_value set_allowed_ips(napi_env env, napi_callback_info info) {
 
 /** Reads `{ address, port }` style arguments from one element of a path array: [linkId, address, port, channel, relayed, weight, mtu] */
 bool read_path(napi_env env, napi_value element, PathSpec& spec) {
-  constexpr uint32_t FIELDS = 7;
+  constexpr uint32_t FIELDS = 8;
   napi_value fields[FIELDS];
   for (uint32_t i = 0; i < FIELDS; i++) {
     if (napi_get_element(env, element, i, &fields[i]) != napi_ok) return false;
@@ -205,7 +205,8 @@ bool read_path(napi_env env, napi_value element, PathSpec& spec) {
       napi_get_value_uint32(env, fields[3], &channel) != napi_ok ||
       napi_get_value_bool(env, fields[4], &spec.relayed) != napi_ok ||
       napi_get_value_double(env, fields[5], &spec.weight) != napi_ok ||
-      napi_get_value_uint32(env, fields[6], &spec.mtu_bytes) != napi_ok) {
+      napi_get_value_uint32(env, fields[6], &spec.mtu_bytes) != napi_ok ||
+      napi_get_value_double(env, fields[7], &spec.cap_bytes_per_second) != napi_ok) {
     return false;
   }
   if (port == 0 || port > 0xFFFF || channel > 0xFFFF) return false;
@@ -213,14 +214,15 @@ bool read_path(napi_env env, napi_value element, PathSpec& spec) {
   return parse_udp_address(address, static_cast<uint16_t>(port), spec.to.remote);
 }
 
-/** (handle, peerId, paths, redundant): array of counter slots, or the status */
+/** (handle, peerId, paths, mode): array of counter slots, or the status */
 napi_value set_paths(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   Device* device = device_of(arguments);
   const uint32_t id = arguments.u32(1);
-  const bool redundant = arguments.boolean(3);
+  const uint32_t mode = arguments.u32(3);
   uint32_t count = 0;
-  if (device == nullptr || !arguments.valid() || napi_get_array_length(env, arguments.raw(2), &count) != napi_ok) {
+  if (device == nullptr || !arguments.valid() || mode > static_cast<uint32_t>(PathMode::automatic) ||
+      napi_get_array_length(env, arguments.raw(2), &count) != napi_ok) {
     return status_value(env, Status::invalid_argument);
   }
   if (count > MAX_PATHS) return status_value(env, Status::too_many_paths);
@@ -232,7 +234,7 @@ napi_value set_paths(napi_env env, napi_callback_info info) {
     }
   }
   std::vector<uint8_t> slots;
-  const Status status = device->set_paths(id, specs, redundant, slots);
+  const Status status = device->set_paths(id, specs, static_cast<PathMode>(mode), slots);
   if (status != Status::ok) return status_value(env, status);
   napi_value result;
   napi_create_array_with_length(env, slots.size(), &result);

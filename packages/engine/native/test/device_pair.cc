@@ -48,8 +48,8 @@ DevicePair::DevicePair(unsigned threads, uint16_t channel, bool v6, unsigned wor
   REQUIRE(a.device->set_allowed_ips(a.peer, {prefix(2)}) == Status::ok);
   REQUIRE(b.device->set_allowed_ips(b.peer, {prefix(1)}) == Status::ok);
   std::vector<uint8_t> slots;
-  REQUIRE(a.device->set_paths(a.peer, {path(a, b)}, false, slots) == Status::ok);
-  REQUIRE(b.device->set_paths(b.peer, {path(b, a)}, false, slots) == Status::ok);
+  REQUIRE(a.device->set_paths(a.peer, {path(a, b)}, PathMode::best, slots) == Status::ok);
+  REQUIRE(b.device->set_paths(b.peer, {path(b, a)}, PathMode::best, slots) == Status::ok);
 }
 
 void DevicePair::open(End& end, const char* name, unsigned threads, unsigned workers) {

@@ -170,7 +170,7 @@ TEST_CASE("replayed, forged and foreign packets are dropped by reason and change
   PathSpec tapped = pair.path(pair.a, pair.b);
   REQUIRE(parse_udp_address("127.0.0.1", wire.port(), tapped.to.remote));
   std::vector<uint8_t> slots;
-  REQUIRE(pair.a.device->set_paths(pair.a.peer, {tapped}, false, slots) == Status::ok);
+  REQUIRE(pair.a.device->set_paths(pair.a.peer, {tapped}, PathMode::best, slots) == Status::ok);
   REQUIRE(send_inner(pair.a, agent_packet(1)));
   const Bytes genuine = wire.receive();
   REQUIRE(genuine.size() == 48 + TRANSPORT_OVERHEAD_BYTES);
@@ -287,7 +287,7 @@ TEST_CASE("in redundant mode a packet travels on two paths and arrives once") {
   PathSpec direct = pair.path(pair.a, pair.b), other = direct;
   REQUIRE(parse_udp_address("127.0.0.1", second->port(), other.to.remote));
   std::vector<uint8_t> slots;
-  REQUIRE(pair.a.device->set_paths(pair.a.peer, {direct, other}, true, slots) == Status::ok);
+  REQUIRE(pair.a.device->set_paths(pair.a.peer, {direct, other}, PathMode::redundant, slots) == Status::ok);
   CHECK(slots == std::vector<uint8_t>{0, 1});
   for (uint8_t i = 0; i < 20; i++) REQUIRE(send_inner(pair.a, agent_packet(i)));
   REQUIRE(eventually(pair, [&] {
@@ -343,7 +343,7 @@ TEST_CASE("sessions, peers and links change under traffic") {
     }
     if (round % 5 == 0) {
       std::vector<uint8_t> slots;
-      REQUIRE(pair.a.device->set_paths(pair.a.peer, {pair.path(pair.a, pair.b)}, false, slots) == Status::ok);
+      REQUIRE(pair.a.device->set_paths(pair.a.peer, {pair.path(pair.a, pair.b)}, PathMode::best, slots) == Status::ok);
     }
     if (round % 64 == 0) {
       pair.a.device->drain_events();

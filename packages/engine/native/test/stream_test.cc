@@ -66,7 +66,7 @@ struct StreamPair {
     path.to.channel = CHANNEL;
     path.to.remote = relay_address();
     std::vector<uint8_t> slots;
-    REQUIRE(end.device->set_paths(end.peer, {path}, false, slots) == Status::ok);
+    REQUIRE(end.device->set_paths(end.peer, {path}, PathMode::best, slots) == Status::ok);
     return id;
   }
 

@@ -68,7 +68,7 @@ struct Device::Impl {
   Status send_up(const Link& link, uint16_t channel, const uint8_t* bytes, size_t len);
   Status add_link(std::unique_ptr<Link> link, Failure& failure);
   void forget(Peer& peer);
-  PathTable* build_paths(Peer& peer, const std::vector<PathSpec>& specs, bool redundant);
+  PathTable* build_paths(Peer& peer, const std::vector<PathSpec>& specs, PathMode mode);
 };
 
 Device::Device(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -239,13 +239,18 @@ Status Device::set_allowed_ips(PeerId id, const std::vector<Prefix>& prefixes) {
   return Status::ok;
 }
 
-PathTable* Device::Impl::build_paths(Peer& peer, const std::vector<PathSpec>& specs, bool redundant) {
+PathTable* Device::Impl::build_paths(Peer& peer, const std::vector<PathSpec>& specs, PathMode mode) {
   auto table = std::make_unique<PathTable>();
   table->version = next_path_version++;
+  table->mode = mode;
   const PathTable* old = peer.paths.load(std::memory_order_relaxed);
   std::array<bool, MAX_PATHS> used{};
   for (const PathSpec& spec : specs) {
-    Path path{.to = spec.to, .weight = spec.weight, .mtu_bytes = spec.mtu_bytes, .relayed = spec.relayed};
+    Path path{.to = spec.to,
+              .weight = spec.weight,
+              .cap_bytes_per_second = spec.cap_bytes_per_second,
+              .mtu_bytes = spec.mtu_bytes,
+              .relayed = spec.relayed};
     const Path* before = old == nullptr ? nullptr : old->find(spec.to);
     path.slot = before == nullptr ? MAX_PATHS : before->slot;
     if (before != nullptr) used[before->slot] = true;
@@ -269,30 +274,33 @@ PathTable* Device::Impl::build_paths(Peer& peer, const std::vector<PathSpec>& sp
       table->second = i;
     }
   }
-  if (!redundant || (table->second != PathTable::NONE && table->paths[table->second].weight == 0)) {
+  if (mode != PathMode::redundant || (table->second != PathTable::NONE && table->paths[table->second].weight == 0)) {
     table->second = PathTable::NONE;
   }
-  for (const unsigned used_path : {table->first, table->second}) {
-    if (used_path != PathTable::NONE) table->inner_limit = std::min(table->inner_limit, inner_limit(table->paths[used_path]));
+  for (unsigned i = 0; i < table->paths.size(); i++) {
+    const bool carries = i == table->first || i == table->second || (table->spread() && table->paths[i].weight > 0);
+    if (carries) table->inner_limit = std::min(table->inner_limit, inner_limit(table->paths[i]));
   }
   return table.release();
 }
 
-Status Device::set_paths(PeerId id, const std::vector<PathSpec>& specs, bool redundant, std::vector<uint8_t>& slots) {
+Status Device::set_paths(PeerId id, const std::vector<PathSpec>& specs, PathMode mode,
+                         std::vector<uint8_t>& slots) {
   if (impl_->closed) return Status::closed;
   Peer* peer = impl_->peer(id);
   if (peer == nullptr) return Status::unknown_peer;
   if (specs.size() > MAX_PATHS) return Status::too_many_paths;
   for (size_t i = 0; i < specs.size(); i++) {
     if (impl_->state.links.find(specs[i].to.link) == nullptr) return Status::unknown_link;
-    if (!valid_channel(specs[i].to.channel) || !std::isfinite(specs[i].weight) || specs[i].weight < 0) {
+    if (!valid_channel(specs[i].to.channel) || !std::isfinite(specs[i].weight) || specs[i].weight < 0 ||
+        !std::isfinite(specs[i].cap_bytes_per_second) || specs[i].cap_bytes_per_second < 0) {
       return Status::invalid_argument;
     }
     for (size_t k = 0; k < i; k++) {
       if (specs[k].to == specs[i].to) return Status::invalid_argument;
     }
   }
-  PathTable* table = impl_->build_paths(*peer, specs, redundant);
+  PathTable* table = impl_->build_paths(*peer, specs, mode);
   for (Path& path : table->paths) impl_->state.links.find(path.to.link)->complete_scope(path.to.remote);
   slots.clear();
   for (const Path& path : table->paths) slots.push_back(path.slot);

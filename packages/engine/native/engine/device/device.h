@@ -56,6 +56,7 @@ struct PathSpec {
   bool relayed = false;
   double weight = 0;
   uint32_t mtu_bytes = 0;
+  double cap_bytes_per_second = 0;
 };
 
 class Device {
@@ -83,7 +84,7 @@ class Device {
   Status remove_peer(PeerId id);
   Status set_allowed_ips(PeerId id, const std::vector<Prefix>& prefixes);
   /** `slots` receives the index of each path's counters in the peer's block. */
-  Status set_paths(PeerId id, const std::vector<PathSpec>& specs, bool redundant, std::vector<uint8_t>& slots);
+  Status set_paths(PeerId id, const std::vector<PathSpec>& specs, PathMode mode, std::vector<uint8_t>& slots);
   Status install_session(PeerId id, const SessionOptions& options);
   Status remove_session(PeerId id, uint32_t local_index);
   Status drop_staged(PeerId id);

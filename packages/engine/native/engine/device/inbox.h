@@ -17,6 +17,8 @@ enum class CommandKind : uint8_t {
   drop_staged,
   keepalive,
   send_inner,     // bytes: VnetHeader, then the packet
+  send_report,    // bytes: an inner packet for the peer's engine, by the path `via`
+  take_report,    // bytes: what the peer reports of its paths
   forget_peer,    // peer: unlinked everywhere; the send thread retires it
 };
 
@@ -25,6 +27,7 @@ struct Command {
   PeerId peer_id = 0;
   uint32_t peer_generation = 0;
   Peer* peer = nullptr;
+  PathAddress via;
   std::vector<uint8_t> bytes;
 };
 

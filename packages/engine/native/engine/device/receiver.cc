@@ -32,6 +32,10 @@ Receiver::Receiver(DeviceState& state, Workers& workers)
     header.msg_iovlen = 1;
     header.msg_control = &controls_[i];
   }
+  release_ = [this](uint8_t* packet, size_t len) {
+    releasing_->positions.delivered(FlowPacket::read(packet, len));
+    coalescer_.add(packet, len);
+  };
 }
 
 void Receiver::receive(Link& link, bool v6) {
@@ -122,9 +126,8 @@ void Receiver::finish_task(OpenTask& task) {
     }
     note_authentic(*packet.session, packet.len);
     size_t inner_len = 0;
-    if (packet.len > 0 && accept_inner(*packet.session->peer, packet.opened, packet.len, inner_len)) {
-      coalescer_.add(packet.opened, inner_len);
-    }
+    if (packet.len > 0 && !accept_inner(*packet.session->peer, packet.opened, packet.len, inner_len)) inner_len = 0;
+    deliver(*packet.session, packet.counter, packet.opened, inner_len, false, packet.len > 0);
   }
 }
 
@@ -222,11 +225,8 @@ void Receiver::handle_transport(const Datagram& datagram) {
   session->replay.commit(counter);
   note_authentic(*session, len);
   size_t inner_len = 0;
-  if (len > 0 && accept_inner(*session->peer, packet, len, inner_len)) {
-    coalescer_.commit(inner_len);
-  } else {
-    coalescer_.abandon();
-  }
+  if (len > 0 && !accept_inner(*session->peer, packet, len, inner_len)) inner_len = 0;
+  deliver(*session, counter, packet, inner_len, true, len > 0);
 }
 
 /** `len`: of the inner packet with its padding. */
@@ -238,7 +238,11 @@ void Receiver::note_authentic(Session& session, size_t len) {
 
 bool Receiver::accept_inner(Peer& peer, uint8_t* packet, size_t len, size_t& inner_len) {
   if (packet[0] >> 4 == 0) {
-    pass_up_inner(peer, packet, len);
+    if (packet[0] == MULTIPATH_MESSAGE) {
+      handle_multipath(peer, packet, len);
+    } else {
+      pass_up_inner(peer, packet, len);
+    }
     return false;
   }
   inner_len = ip_packet_len(packet, len);

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include <memory>
+#include <vector>
 
 #include "base/buffer.h"
 #include "base/token_bucket.h"
@@ -34,8 +35,12 @@ class Receiver {
   /** Has no workers if their count is 0. */
   Receiver(DeviceState& state, Workers& workers);
 
-  /** Takes one batch from the socket; the host has everything of it when this returns. */
+  /** Takes one batch from the socket; the host has everything of it when this returns, but what waits for its turn. */
   void receive(Link& link, bool v6);
+  /** Does what is due for peers that spread their packets: reports, and what has waited long enough. */
+  void serve();
+  /** When `serve` will have something to do; UINT64_MAX for never. */
+  uint64_t deadline() const { return deadline_; }
 
  private:
   static constexpr unsigned BATCH = 16;
@@ -77,6 +82,13 @@ class Receiver {
   bool source_allowed(const Peer& peer, const uint8_t* packet);
   void pass_up_inner(Peer& peer, const uint8_t* packet, size_t len);
   void confirm(Session& session);
+  /** The packet goes to the host, at once or in its turn. `inner_len` is 0 if it is not for the host. */
+  void deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data);
+  void commit(uint8_t* packet, size_t inner_len, bool in_place);
+  bool follow_session(PathReceiver& paths, Session& session);
+  bool may_pass(PathReceiver& paths, uint64_t counter, const uint8_t* packet, size_t inner_len);
+  void handle_multipath(Peer& peer, const uint8_t* message, size_t len);
+  void serve(Peer& peer, PathReceiver& paths);
   void count(Peer& peer, size_t bytes, bool data);
   void end_run();
   void note_roaming(Peer& peer, const PathTable* paths);
@@ -105,6 +117,17 @@ class Receiver {
   };
   ControlTokens known_tokens_;
   ControlTokens stranger_tokens_;
+
+  struct Spreading {
+    PeerId id;
+    uint32_t generation;
+  };
+  /** Peers with `rx.paths`. */
+  std::vector<Spreading> spreading_;  // bounded: by the table of peers
+  uint64_t deadline_ = UINT64_MAX;
+  /** Whose packets `release_` takes. */
+  PathReceiver* releasing_ = nullptr;
+  ReorderBuffer::Release release_;
 
   // The batch at hand.
   uint64_t now_ = 0;

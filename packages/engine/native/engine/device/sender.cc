@@ -31,6 +31,7 @@ bool Sender::step() {
   run_commands();
   unsigned reads = 0;
   while (reads < READS_PER_STEP && forward_one()) reads++;
+  serve_spreads();
   groups_.flush();
   finish_tasks();
   return reads == READS_PER_STEP;
@@ -62,6 +63,12 @@ void Sender::run(Command& command) {
     case CommandKind::send_inner:
       std::memcpy(frame(), command.bytes.data(), command.bytes.size());
       deliver(*peer, command.bytes.size());
+      break;
+    case CommandKind::send_report:
+      send_report(*peer, command);
+      break;
+    case CommandKind::take_report:
+      take_report(*peer, command);
       break;
     case CommandKind::forget_peer:
       break;
@@ -146,8 +153,10 @@ void Sender::send_frame(Peer& peer, Session& session, const PathTable& paths, si
 
 void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) {
   Splitter& splitter = task_->splitter;
+  Spread* spread = spread_of(peer, session, paths);
   // The first packet of a frame is its largest.
   if (splitter.packet_len(0) > paths.inner_limit) return send_oversize(peer, session, paths);
+  if (spread != nullptr && spread->scheduler.informed(now_)) return spread_packets(peer, session, paths, *spread);
   uint64_t counter;
   if (!session.reserve_counters(splitter.count(), counter)) {
     return state_.counters->drop(Drop::session_expired, splitter.count());
@@ -209,35 +218,46 @@ void Sender::send_fragments(Peer& peer, Session& session, const PathTable& paths
 
 void Sender::send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len,
                          uint64_t counter) {
-  const Path& path = paths.paths[paths.first];
+  const Spread* spread = spread_of(peer, session, paths);
+  const unsigned fastest = spread == nullptr ? PathTable::NONE : spread->scheduler.fastest(now_);
+  send_by(peer, session, paths, fastest == PathTable::NONE ? paths.first : fastest, packet, len, counter);
+}
+
+void Sender::send_by(Peer& peer, Session& session, const PathTable& paths, unsigned index, uint8_t* packet, size_t len,
+                     uint64_t counter) {
+  const Path& path = paths.paths[index];
   const DatagramLayout layout = datagram_layout(path.to.channel, len, largest_packet(paths));
   if (layout.padded_len > MAX_INNER_BYTES) return state_.counters->drop(Drop::too_large);
   uint8_t* room = groups_.room(peer, path, layout.datagram_len());
   if (!seal_datagram(session, SEND_READER, counter, layout, packet, len, room)) {
     return state_.counters->drop(Drop::seal_failed);
   }
+  if (paths.spread()) {
+    const bool data = len > 0 && packet[0] >> 4 != 0;
+    deadline_ = std::min(deadline_, peer.tx.spread->next_tick_at);
+    peer.tx.spread->scheduler.sent(counter, index, room + layout.prefix_len, layout.message_len, data, now_);
+  }
   const bool redundant = paths.second != PathTable::NONE;
   if (redundant) duplicate_.assign(room + layout.prefix_len, room + layout.datagram_len());
   groups_.added(layout.datagram_len(), layout.message_len, len > 0);
-  if (redundant) send_duplicate(peer, paths.paths[paths.second], len > 0);
+  if (redundant) send_sealed(peer, paths.paths[paths.second], duplicate_.data(), duplicate_.size(), len > 0);
 }
 
-void Sender::send_duplicate(Peer& peer, const Path& path, bool data) {
+void Sender::send_sealed(Peer& peer, const Path& path, const uint8_t* message, size_t len, bool data) {
   const size_t prefix = path.to.channel != 0 ? CHANNEL_HEADER_BYTES : 0;
-  const size_t len = duplicate_.size();
   uint8_t* room = groups_.room(peer, path, prefix + len);
   if (prefix != 0) {
     store_be16(room, path.to.channel);
     store_be16(room + 2, static_cast<uint16_t>(len));
   }
-  std::memcpy(room + prefix, duplicate_.data(), len);
+  std::memcpy(room + prefix, message, len);
   groups_.added(prefix + len, len, data);
 }
 
 bool Sender::worth_a_task(const PathTable& paths) const {
   const size_t count = task_->splitter.count();
   if (workers_.count() == 0 || count < MIN_TASK_PACKETS || count > SealTask::MAX_PACKETS) return false;
-  if (paths.second != PathTable::NONE) return false;
+  if (paths.second != PathTable::NONE || paths.spread()) return false;
   const Path& path = paths.paths[paths.first];
   const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), largest_packet(paths));
   return layout.padded_len <= MAX_INNER_BYTES && groups_.has_room_for_piece(path, count, layout.datagram_len());

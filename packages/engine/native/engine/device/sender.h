@@ -21,6 +21,8 @@ class Sender {
 
   /** Does the work at hand, up to a bound; true if there may be more. Nothing stays unsent. */
   bool step();
+  /** When `step` has something to do by itself; UINT64_MAX for never. */
+  uint64_t deadline() const { return deadline_; }
   /** The interface is gone. */
   bool failed() const { return failed_; }
 
@@ -41,6 +43,9 @@ class Sender {
   void send_frame(Peer& peer, Session& session, const PathTable& paths, size_t len);
   void send_packets(Peer& peer, Session& session, const PathTable& paths);
   void send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len, uint64_t counter);
+  /** By `paths.paths[index]`. */
+  void send_by(Peer& peer, Session& session, const PathTable& paths, unsigned index, uint8_t* packet, size_t len,
+               uint64_t counter);
   /** The frame's packets are larger than the paths take: reports or fragments them. */
   void send_oversize(Peer& peer, Session& session, const PathTable& paths);
   void report_too_big(const uint8_t* packet, size_t len, size_t mtu);
@@ -51,7 +56,23 @@ class Sender {
   void send_as_task(Peer& peer, Session& session, const Path& path, uint64_t counter);
   void next_task();
   void finish_tasks();
-  void send_duplicate(Peer& peer, const Path& path, bool data);
+  /** A sealed message of an earlier packet. */
+  void send_sealed(Peer& peer, const Path& path, const uint8_t* message, size_t len, bool data);
+
+  // For peers whose packets are spread over several paths: sender_spread.cc.
+  /** What is known of the peer's paths; null if its packets are not spread. */
+  Spread* spread_of(Peer& peer, Session& session, const PathTable& paths);
+  void start_spread(Peer& peer);
+  void end_spread(Peer& peer, Session& session, const PathTable& paths);
+  void spread_packets(Peer& peer, Session& session, const PathTable& paths, Spread& spread);
+  void send_waiting(Peer& peer, Session& session, const PathTable& paths, Spread& spread);
+  void send_lost(Peer& peer, const PathTable& paths, Spread& spread);
+  void send_requests(Peer& peer, Session& session, const PathTable& paths, Spread& spread);
+  void send_report(Peer& peer, Command& command);
+  void take_report(Peer& peer, const Command& command);
+  void serve_spreads();
+  void serve(Peer& peer, Spread& spread);
+  static void show(Peer& peer, const Spread& spread);
   void stage(Peer& peer, size_t len);
   void flush_staged(Peer& peer);
   void send_keepalive(Peer& peer);
@@ -71,6 +92,13 @@ class Sender {
   Staging staging_;
   /** In redundant mode, the sealed message for the second path: sending the first may reuse its room. */
   std::vector<uint8_t> duplicate_;
+  struct Spreading {
+    PeerId id;
+    uint32_t generation;
+  };
+  /** Peers with `tx.spread`. */
+  std::vector<Spreading> spreading_;  // bounded: by the table of peers
+  uint64_t deadline_ = UINT64_MAX;
   /** Packets that the sender makes itself; bytes before and behind are lent to sealing. */
   PageBuffer scratch_{SCRATCH_OFFSET + 65536 + SCRATCH_OFFSET};
   uint32_t fragment_id_;

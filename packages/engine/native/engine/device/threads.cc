@@ -5,6 +5,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "base/clock.h"
+
 namespace asterism {
 namespace {
 
@@ -14,6 +18,13 @@ constexpr uint64_t INBOX_READY = ~uint64_t{1};
 constexpr uint64_t STOP_READY = ~uint64_t{2};
 
 constexpr int EPOLL_BATCH = 16;
+
+/** Milliseconds until then, for epoll_wait. */
+int wait_ms(uint64_t deadline) {
+  if (deadline == UINT64_MAX) return -1;
+  const uint64_t now = now_ns();
+  return deadline <= now ? 0 : static_cast<int>(std::min<uint64_t>((deadline - now + NS_PER_MS - 1) / NS_PER_MS, 60'000));
+}
 
 bool add(int poll_fd, int fd, uint64_t tag) {
   epoll_event event{};
@@ -102,7 +113,7 @@ void DataThreads::run_send() {
     state_.epochs.offline(SEND_READER);
     // The step may have consumed the wake-up that came with the order to stop.
     if (state_.stopping.load(std::memory_order_acquire)) break;
-    epoll_wait(send_poll_.get(), events, EPOLL_BATCH, -1);
+    epoll_wait(send_poll_.get(), events, EPOLL_BATCH, wait_ms(sender_.deadline()));
   }
   state_.epochs.offline(SEND_READER);
 }
@@ -110,10 +121,11 @@ void DataThreads::run_send() {
 void DataThreads::run_receive() {
   epoll_event events[EPOLL_BATCH];
   while (!state_.stopping.load(std::memory_order_acquire)) {
-    const int count = epoll_wait(receive_poll_.get(), events, EPOLL_BATCH, -1);
+    const int count = epoll_wait(receive_poll_.get(), events, EPOLL_BATCH, wait_ms(receiver_.deadline()));
     state_.epochs.online(RECEIVE_READER);
     bool send_ready = false;
     handle_events(count, events, send_ready);
+    receiver_.serve();
     state_.epochs.offline(RECEIVE_READER);
   }
 }
@@ -122,10 +134,12 @@ void DataThreads::run_single() {
   epoll_event events[EPOLL_BATCH];
   bool more = false;
   while (!state_.stopping.load(std::memory_order_acquire)) {
-    const int count = epoll_wait(receive_poll_.get(), events, EPOLL_BATCH, more ? 0 : -1);
+    const int timeout = more ? 0 : wait_ms(std::min(sender_.deadline(), receiver_.deadline()));
+    const int count = epoll_wait(receive_poll_.get(), events, EPOLL_BATCH, timeout);
     state_.epochs.online(RECEIVE_READER);
-    bool send_ready = more;
+    bool send_ready = more || sender_.deadline() <= now_ns();
     handle_events(count, events, send_ready);
+    receiver_.serve();
     more = send_ready && sender_.step();
     if (sender_.failed()) unwatch_tun(receive_poll_.get());
     state_.epochs.offline(RECEIVE_READER);

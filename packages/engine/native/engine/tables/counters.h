@@ -1,6 +1,6 @@
 // Counters that TypeScript reads from shared memory, without a call.
 //
-// Layout version 1. Everything is 64-bit words; times are CLOCK_BOOTTIME nanoseconds, 0 for never.
+// Layout version 2. Everything is 64-bit words; times are CLOCK_BOOTTIME nanoseconds, 0 for never.
 //
 //   device page   one word per drop reason (drop_reasons.h)
 //   peer chunk    PEERS_PER_CHUNK blocks of PEER_WORDS words, for peers [64 n, 64 n + 64)
@@ -17,10 +17,10 @@
 
 namespace asterism {
 
-constexpr uint32_t COUNTERS_LAYOUT_VERSION = 1;
+constexpr uint32_t COUNTERS_LAYOUT_VERSION = 2;
 constexpr unsigned PEERS_PER_CHUNK = 64;
 constexpr unsigned MAX_PATHS = 16;
-constexpr unsigned PATH_WORDS = 8;
+constexpr unsigned PATH_WORDS = 12;
 constexpr unsigned PEER_HEADER_WORDS = 16;
 constexpr unsigned PEER_WORDS = PEER_HEADER_WORDS + MAX_PATHS * PATH_WORDS;
 
@@ -36,7 +36,9 @@ inline uint64_t get(const Counter& counter) { return counter.load(std::memory_or
 
 struct PathCounters {
   Counter tx_packets, tx_bytes, rx_packets, rx_bytes, last_received_at;
-  Counter reserved[3];
+  // While packets are spread over the paths: bytes per second, nanoseconds, packets; dead is 1 or 0.
+  Counter rate, round_trip, queueing, lost_packets, resent_packets, dead;
+  Counter reserved;
 };
 static_assert(sizeof(PathCounters) == PATH_WORDS * 8);
 

@@ -12,6 +12,7 @@ namespace asterism {
   X(too_large, "too-large")                   /* does not fit any UDP datagram */ \
   X(staging_full, "staging-full")             /* pushed out of a staging queue */ \
   X(staging_dropped, "staging-dropped")       /* staged and told to be dropped */ \
+  X(paths_full, "paths-full")                 /* more than all paths of the peer carry together */ \
   X(inbox_full, "inbox-full")                 /* sendInner faster than the engine */ \
   X(no_path, "no-path")                       /* keepalive with no path to send it on */ \
   X(no_session, "no-session")                 /* keepalive with no session to send it in */ \

@@ -46,9 +46,14 @@ struct PathAddress {
   }
 };
 
+/** How a peer's paths are used; see `PathMode` in contract.ts. */
+enum class PathMode : uint8_t { best = 0, redundant = 1, aggregate = 2, automatic = 3 };
+
 struct Path {
   PathAddress to;
   double weight = 0;
+  /** More is not sent when packets are spread; 0 for no limit. */
+  double cap_bytes_per_second = 0;
   uint32_t mtu_bytes = 0;
   bool relayed = false;
   /** Index of the counters in the peer's block. */
@@ -62,11 +67,15 @@ struct PathTable {
   std::vector<Path> paths;  // bounded: MAX_PATHS
   /** Differs from every other table of the device. */
   uint64_t version = 0;
+  PathMode mode = PathMode::best;
   /** Where data goes: the first, and in redundant mode also the second. */
   unsigned first = NONE;
   unsigned second = NONE;
   /** Largest inner packet that passes there in one piece; no limit while the paths' MTUs are unknown. */
   size_t inner_limit = SIZE_MAX;
+
+  /** Packets are spread over the paths by what each can carry. */
+  bool spread() const { return mode >= PathMode::aggregate && paths.size() > 1; }
 
   const Path* find(const PathAddress& address) const {
     for (const Path& path : paths) {

@@ -9,6 +9,8 @@
 
 #include "base/token_bucket.h"
 #include "tables/allowed_ips.h"
+#include "multipath/path_receiver.h"
+#include "multipath/spread.h"
 #include "tables/counters.h"
 #include "tables/path.h"
 #include "tables/session.h"
@@ -43,6 +45,8 @@ struct Peer {
     uint64_t session_needed_at = 0;
     /** Open GSO group + 1 per path slot, 0 for none. */
     std::array<uint8_t, MAX_PATHS> open_group{};
+    /** While packets are spread over several paths. */
+    std::unique_ptr<Spread> spread;
   } tx;
 
   // Owned by the receive thread.
@@ -53,6 +57,8 @@ struct Peer {
     uint64_t roamed_version = 0;
     /** Inner packets for the agent itself, which cost it far more than the sender. */
     TokenBucket passed_up{500, 500};
+    /** While the peer spreads its packets. */
+    std::unique_ptr<PathReceiver> paths;
   } rx;
 
   ~Peer() { delete paths.load(std::memory_order_relaxed); }

@@ -28,6 +28,11 @@ class ReplayWindow {
     return true;
   }
 
+  /** Greatest accepted counter plus one. */
+  uint64_t next() const { return next_; }
+  /** Which of the counters from 64 × index on have come; within the window only. */
+  uint64_t word(uint64_t index) const { return words_[index % WORDS]; }
+
  private:
   // One word more than the window holds, so that the word the front moves into can be cleared as a whole.
   static constexpr uint64_t WORDS = WINDOW / 64 + 1;
@@ -39,7 +44,6 @@ class ReplayWindow {
     next_ = counter + 1;
   }
 
-  /** Greatest accepted counter plus one. */
   uint64_t next_ = 0;
   std::array<uint64_t, WORDS> words_{};
 };

@@ -1,0 +1,111 @@
+// The receiver's part for peers that spread their packets over several paths.
+#include <algorithm>
+
+#include "base/clock.h"
+#include "device/receiver.h"
+
+namespace asterism {
+
+void Receiver::commit(uint8_t* packet, size_t inner_len, bool in_place) {
+  if (inner_len == 0) {
+    if (in_place) coalescer_.abandon();
+  } else if (in_place) {
+    coalescer_.commit(inner_len);
+  } else {
+    coalescer_.add(packet, inner_len);
+  }
+}
+
+void Receiver::deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data) {
+  PathReceiver* paths = session.peer->rx.paths.get();
+  if (paths == nullptr || !follow_session(*paths, session)) return commit(packet, inner_len, in_place);
+  // What engines tell each other is no traffic that asks for a report.
+  paths->arrived(counter, run_.slot, data && inner_len > 0, now_);
+  deadline_ = std::min(deadline_, paths->deadline());
+  if (!paths->ordering(session.replay)) return commit(packet, inner_len, in_place);
+  releasing_ = paths;
+  if (inner_len == 0 || may_pass(*paths, counter, packet, inner_len)) {
+    commit(packet, inner_len, in_place);
+    return paths->order.passed(counter, release_);
+  }
+  std::unique_ptr<uint8_t[]> copy = paths->order.copy(packet, inner_len);
+  if (in_place) coalescer_.abandon();
+  paths->order.hold(counter, std::move(copy), inner_len, now_, release_);
+  deadline_ = std::min(deadline_, paths->deadline());
+}
+
+/** False for what is left of an older session: it has counters of its own. */
+bool Receiver::follow_session(PathReceiver& paths, Session& session) {
+  if (paths.in_session(session.local_index)) return true;
+  if (session.peer->current.load(std::memory_order_acquire) != &session) return false;
+  releasing_ = &paths;
+  paths.order.flush(release_);
+  paths.use_session(session.local_index, session.replay.next());
+  return true;
+}
+
+/** True if nothing of the packet's flow can be missing before it, or too little to wait for. */
+bool Receiver::may_pass(PathReceiver& paths, uint64_t counter, const uint8_t* packet, size_t inner_len) {
+  const FlowPacket flow = FlowPacket::read(packet, inner_len);
+  const FlowPositions::Place place = paths.positions.place(flow);
+  const bool pass = paths.order.due(counter) || place == FlowPositions::Place::in_order ||
+                    (place == FlowPositions::Place::unknown && paths.rates.small(flow, now_));
+  if (pass) paths.positions.delivered(flow);
+  return pass;
+}
+
+void Receiver::handle_multipath(Peer& peer, const uint8_t* message, size_t len) {
+  MultipathRequest request;
+  if (request.read(message, len)) {
+    if (peer.rx.paths == nullptr) {
+      peer.rx.paths = std::make_unique<PathReceiver>();
+      spreading_.push_back({peer.id, peer.generation});
+    }
+    peer.rx.paths->request(request, from_, now_);
+    deadline_ = std::min(deadline_, peer.rx.paths->deadline());
+    return;
+  }
+  Command command{.kind = CommandKind::take_report, .peer_id = peer.id, .peer_generation = peer.generation};
+  command.bytes.assign(message, message + std::min(len, MultipathReport::MAX_BYTES));
+  if (!state_.inbox.push(std::move(command))) drop(Drop::inbox_full);
+}
+
+void Receiver::serve() {
+  if (spreading_.empty()) return;
+  now_ = now_ns();
+  if (now_ < deadline_) return;
+  deadline_ = UINT64_MAX;
+  std::erase_if(spreading_, [this](const Spreading& one) {
+    Peer* peer = state_.peers.find(one.id, one.generation);
+    if (peer == nullptr) return true;
+    serve(*peer, *peer->rx.paths);
+    const bool forgotten = peer->rx.paths->forgotten(now_);
+    if (forgotten) {
+      peer->rx.paths->order.flush(release_);
+      peer->rx.paths.reset();
+    }
+    return forgotten;
+  });
+  coalescer_.flush();
+}
+
+void Receiver::serve(Peer& peer, PathReceiver& paths) {
+  releasing_ = &paths;
+  paths.order.expire(now_, paths.hold_ns(), release_);
+  if (paths.report_due(now_)) {
+    const Session* session = state_.sessions.find(paths.session_index());
+    Command command{.kind = CommandKind::send_report, .peer_id = peer.id, .peer_generation = peer.generation};
+    command.via = paths.reply_to();
+    command.bytes.resize(MultipathReport::MAX_BYTES);
+    if (session == nullptr || session->replay.next() == 0) {
+      paths.skip_report();
+    } else {
+      command.bytes.resize(paths.write_report(session->replay, now_, command.bytes.data()));
+      if (!state_.inbox.push(std::move(command))) drop(Drop::inbox_full);
+    }
+  }
+  // Once in a while, to notice that the peer does not ask any more.
+  deadline_ = std::min({deadline_, paths.deadline(), now_ + 10 * NS_PER_SECOND});
+}
+
+}  // namespace asterism

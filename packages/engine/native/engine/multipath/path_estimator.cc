@@ -1,0 +1,125 @@
+#include "multipath/path_estimator.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace asterism {
+namespace {
+
+constexpr double LOSS_SAMPLE_BYTES = 200e3;
+constexpr uint64_t WINDOW_NS = 30 * NS_PER_MS;
+constexpr uint64_t GROWING_WINDOW_NS = 9 * NS_PER_MS;
+constexpr double AVERAGE_NS = 120.0 * NS_PER_MS;
+/** A queue of less than this and of two packets is none. */
+constexpr uint64_t QUEUE_NS = 3 * NS_PER_MS / 2;
+/** A path with nothing to do for this long says nothing of its rate. */
+constexpr uint64_t IDLE_NS = 10 * NS_PER_MS;
+/** Beyond this the path drops because it is full; below, losses are taken for chance. */
+constexpr double FULL_LOSS = 0.05;
+/** The least delay is taken from the last one or two of these; at the end of each the path is let run empty once. */
+constexpr uint64_t STRETCH_NS = 10 * NS_PER_SECOND;
+constexpr uint64_t DRAIN_NS = 60 * NS_PER_MS;
+constexpr uint64_t MIN_TARGET_NS = NS_PER_MS;
+/** How much faster a path is tried each round trip while it shows no limit. */
+constexpr double GROWTH = 0.5;
+constexpr double MIN_RATE = 8e3;
+constexpr double MAX_RATE = 12.5e9;
+
+}  // namespace
+
+PathEstimator::Sent PathEstimator::sent(size_t bytes, uint64_t now) {
+  if (now > last_sent_ + IDLE_NS) idle_bytes_ = sent_bytes_ + bytes;
+  last_sent_ = now;
+  sent_bytes_ += bytes;
+  const uint64_t turn = std::max(free_at_, now);
+  free_at_ = turn + service_ns(bytes);
+  return {now, static_cast<int64_t>(turn) - correction_ns_, sent_bytes_, idle_bytes_};
+}
+
+void PathEstimator::arrived(const Sent& packet, uint64_t arrived_ns, uint64_t now) {
+  const int64_t delay = static_cast<int64_t>(arrived_ns - packet.sent_ns);
+  note_delay(delay, now);
+  known_ = true;
+  queueing_ns_ = static_cast<uint64_t>(delay - delay_ns());
+  follow(packet, queueing_ns_);
+  measure_rate(packet, arrived_ns);
+}
+
+void PathEstimator::note_delay(int64_t delay_ns, uint64_t now) {
+  if (now >= stretch_ends_) {
+    // An estimate from a standing queue would grow with every stretch.
+    if (stretch_ends_ != 0) drain_until_ = now + DRAIN_NS;
+    delay_min_[1] = now < stretch_ends_ + STRETCH_NS ? delay_min_[0] : INT64_MAX;
+    delay_min_[0] = INT64_MAX;
+    stretch_ends_ = now + STRETCH_NS;
+  }
+  delay_min_[0] = std::min(delay_min_[0], delay_ns);
+}
+
+/** Moves the picture of the queue. Packets that this or that machine was late with must not: the least of three counts. */
+void PathEstimator::follow(const Sent& packet, uint64_t queueing_ns) {
+  recent_[recent_count_++ % recent_.size()] = static_cast<int64_t>(packet.sent_ns + queueing_ns) - packet.turn_ns;
+  const unsigned count = std::min<unsigned>(recent_count_, recent_.size());
+  const int64_t measured = *std::min_element(recent_.begin(), recent_.begin() + count);
+  // A capped path has room that it is not meant to use.
+  if (cap_ > 0 && rate_ >= cap_ && measured < correction_ns_) return;
+  const int64_t step = measured - correction_ns_;
+  free_at_ = static_cast<uint64_t>(std::max<int64_t>(static_cast<int64_t>(free_at_) + step, 0));
+  correction_ns_ = measured;
+}
+
+void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
+  const bool idle_between = window_bytes_ < packet.idle_bytes;
+  if (window_began_ == 0 || idle_between || packet.path_bytes < window_bytes_ || arrived_ns < window_began_) {
+    window_bytes_ = packet.path_bytes;
+    window_began_ = arrived_ns;
+    window_queueing_ = UINT64_MAX;
+    return;
+  }
+  window_queueing_ = std::min(window_queueing_, queueing_ns_);
+  const uint64_t elapsed = arrived_ns - window_began_;
+  if (elapsed < (growing_ ? GROWING_WINDOW_NS : WINDOW_NS)) return;
+  const double passed = static_cast<double>(packet.path_bytes - window_bytes_);
+  note_losses(passed);
+  const bool full = loss_ > FULL_LOSS;
+  const bool saturated = window_queueing_ > QUEUE_NS + 2 * service_ns(PACKET_BYTES) || full;
+  const double measured = (full ? passed * (1 - loss_) : passed) * 1e9 / static_cast<double>(elapsed);
+  if (saturated) {
+    const double share = std::min(1.0, static_cast<double>(elapsed) / AVERAGE_NS);
+    set_rate(rate_ + (measured - rate_) * share);
+    growing_ = false;
+  } else {
+    const auto span = static_cast<double>(elapsed);
+    const double step = 1 + GROWTH * span / std::max(span, static_cast<double>(round_trip_ns_));
+    if (measured > rate_) set_rate(std::min(measured, rate_ * 2));
+    else if (pressed_) set_rate(rate_ * step);
+    growing_ = pressed_;
+  }
+  target_ns_ = full ? std::max(MIN_TARGET_NS, target_ns_ * 7 / 10) : std::min(TARGET_NS, target_ns_ * 21 / 20);
+  window_bytes_ = packet.path_bytes;
+  window_began_ = arrived_ns;
+  window_queueing_ = UINT64_MAX;
+  pressed_ = false;
+}
+
+/** Losses are judged by many packets: one of ten says nothing. */
+void PathEstimator::note_losses(double passed) {
+  judged_bytes_ += passed;
+  if (judged_bytes_ < LOSS_SAMPLE_BYTES) return;
+  loss_ = std::min(static_cast<double>(lost_bytes_) / judged_bytes_, 1.0);
+  judged_bytes_ = 0;
+  lost_bytes_ = 0;
+}
+
+void PathEstimator::set_cap(double bytes_per_second) {
+  cap_ = bytes_per_second;
+  set_rate(rate_);
+}
+
+void PathEstimator::set_rate(double bytes_per_second) {
+  rate_ = std::clamp(bytes_per_second, MIN_RATE, cap_ > 0 ? std::min(cap_, MAX_RATE) : MAX_RATE);
+  ns_per_byte_ = 1e9 / rate_;
+}
+
+}  // namespace asterism

@@ -1,0 +1,371 @@
+#include "multipath/path_scheduler.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace asterism {
+namespace {
+
+constexpr uint64_t REQUEST_INTERVAL_NS = NS_PER_SECOND / 2;
+/** A path is dead when nothing arrives for a round trip and this. */
+constexpr uint64_t SILENCE_NS = 150 * NS_PER_MS;
+/** Reports are missed when none comes for a round trip and this. */
+constexpr uint64_t REPORTS_MISSED_NS = 100 * NS_PER_MS;
+constexpr unsigned MAX_UNANSWERED = 20;
+/** A packet is lost when this many later ones of its path have arrived. */
+constexpr uint64_t LATER_ARRIVALS = 2;
+constexpr unsigned MAX_RESENDS = 3;
+constexpr double RESEND_SHARE = 0.15;
+constexpr double MAX_RESEND_BYTES = 1'000'000;
+constexpr size_t MAX_LOST = 4096;
+/** What may wait beyond what the spread of the paths' delays explains. */
+constexpr double WAITING_NS = 60e6;
+constexpr double MIN_WAITING_BYTES = 128e3;
+/** While a path may turn out to be faster, what waits for it is not too much. */
+constexpr double GROWING_RATE = 15e6;
+constexpr double MAX_WAITING_BYTES = 3e6;
+/** For noticing and sending again what was lost, beyond spread and round trip. */
+constexpr uint64_t RECOVERY_NS = 35 * NS_PER_MS;
+constexpr uint64_t MAX_HOLD_NS = 400 * NS_PER_MS;
+/** Slower paths are taken into use as if this much more waited: a sender that speeds up will have it waiting soon. */
+constexpr double EAGERNESS = 2;
+/** A receiver's clock that goes this much faster or slower than ours was set, or is a lie. */
+constexpr uint64_t MAX_CLOCK_DRIFT_NS = 60 * NS_PER_SECOND;
+constexpr size_t TYPICAL_BYTES = 1452;
+
+}  // namespace
+
+void PathScheduler::use(const PathTable& table, uint32_t session_index) {
+  if (!has_session_ || session_index != session_index_) {
+    ring_.clear();
+    has_session_ = true;
+    session_index_ = session_index;
+    floor_ = next_counter_ = greatest_reported_ = 0;
+    lost_.clear();
+    lost_first_ = 0;
+    for (Known& known : known_) {
+      known.arrived_sequence = known.sent_sequence;
+      known.waiting_since = 0;
+    }
+  }
+  if (table.version == paths_version_) return;
+  paths_version_ = table.version;
+  paths_ = table.paths;
+  standby_only_ = std::none_of(paths_.begin(), paths_.end(), [](const Path& path) { return path.weight > 0; });
+  std::array<bool, MAX_PATHS> used{};
+  for (const Path& path : paths_) {
+    Known& known = known_[path.slot];
+    used[path.slot] = true;
+    if (known.used && known.to == path.to) continue;
+    known = {.to = path.to, .used = true};
+    request_due_at_ = 0;
+  }
+  for (unsigned slot = 0; slot < MAX_PATHS; slot++) known_[slot].used = used[slot];
+  for (const Path& path : paths_) known_[path.slot].estimate.set_cap(path.cap_bytes_per_second);
+}
+
+bool PathScheduler::usable(const Path& path) const {
+  const Known& known = known_[path.slot];
+  return (path.weight > 0 || standby_only_) && known.estimate.known() && !known.dead;
+}
+
+unsigned PathScheduler::fastest(uint64_t now, unsigned except) const {
+  unsigned best = NONE;
+  int64_t best_arrival = 0;
+  for (unsigned i = 0; i < paths_.size(); i++) {
+    if (i == except || !usable(paths_[i])) continue;
+    const int64_t arrival = estimate(i).arrival_ns(TYPICAL_BYTES, now);
+    if (best != NONE && arrival >= best_arrival) continue;
+    best = i;
+    best_arrival = arrival;
+  }
+  return best;
+}
+
+unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
+  unsigned first = NONE, ready = NONE;
+  int64_t first_arrival = 0, ready_arrival = 0;
+  for (unsigned i = 0; i < paths_.size(); i++) {
+    if (!usable(paths_[i])) continue;
+    PathEstimator& path = known_[paths_[i].slot].estimate;
+    const int64_t arrival = path.arrival_ns(bytes, now);
+    if (first == NONE || arrival < first_arrival) first = i, first_arrival = arrival;
+    if (!path.has_room(now)) {
+      path.press();
+      continue;
+    }
+    if (ready == NONE || arrival < ready_arrival) ready = i, ready_arrival = arrival;
+  }
+  if (ready == first || ready == NONE) return ready;
+  // Through the faster paths, the last of what waits arrives in order when the latest of them has delivered it: what goes
+  // by a slower one should not arrive after that.
+  double faster_rate = 0;
+  int64_t latest_arrival = first_arrival;
+  for (const Path& path : paths_) {
+    if (!usable(path)) continue;
+    const PathEstimator& other = known_[path.slot].estimate;
+    const int64_t arrival = other.arrival_ns(bytes, now);
+    if (arrival >= ready_arrival) continue;
+    faster_rate += other.rate();
+    latest_arrival = std::max(latest_arrival, arrival);
+  }
+  const double wait_ns = EAGERNESS * static_cast<double>(waiting) * 1e9 / std::max(faster_rate, 1.0);
+  return static_cast<double>(ready_arrival - latest_arrival) <= wait_ns ? ready : NONE;
+}
+
+uint64_t PathScheduler::room_at(uint64_t now) const {
+  uint64_t at = UINT64_MAX;
+  for (const Path& path : paths_) {
+    if (usable(path)) at = std::min(at, known_[path.slot].estimate.room_at(now));
+  }
+  return at;
+}
+
+/** One packet is enough for a sender to slow down; what it does shows after a round trip. More go only if nothing helps. */
+bool PathScheduler::drops(size_t waiting, uint64_t now) {
+  const size_t limit = waiting_limit();
+  if (waiting < limit) return false;
+  if (waiting >= 2 * limit) return true;
+  uint64_t longest = 0;
+  for (const Path& path : paths_) longest = std::max(longest, known_[path.slot].round_trip_ns);
+  if (now - dropped_at_ < 4 * longest + 3 * static_cast<uint64_t>(WAITING_NS)) return false;
+  dropped_at_ = now;
+  return true;
+}
+
+size_t PathScheduler::waiting_limit() const {
+  double rate = 0;
+  bool growing = false;
+  int64_t least = INT64_MAX, most = INT64_MIN;
+  for (const Path& path : paths_) {
+    if (!usable(path)) continue;
+    const PathEstimator& estimate = known_[path.slot].estimate;
+    rate += estimate.rate();
+    growing |= estimate.growing();
+    least = std::min(least, estimate.delay_ns());
+    most = std::max(most, estimate.delay_ns());
+  }
+  if (rate == 0) return static_cast<size_t>(MIN_WAITING_BYTES);
+  if (growing) rate = std::max(rate, GROWING_RATE);
+  const double spread_ns = std::min(static_cast<double>(most - least), static_cast<double>(MAX_HOLD_NS));
+  return static_cast<size_t>(std::clamp(rate * (spread_ns + WAITING_NS) / 1e9, MIN_WAITING_BYTES, MAX_WAITING_BYTES));
+}
+
+void PathScheduler::sent(uint64_t counter, unsigned index, const uint8_t* message, size_t len, bool data, uint64_t now) {
+  Known& known = known_[paths_[index].slot];
+  if (const SentPacket* old = ring_.find(counter - SentRing::COUNTERS); old != nullptr) give_up_below(old->counter + 1);
+  SentPacket& packet = ring_.add(counter);
+  packet.slot = paths_[index].slot;
+  packet.sent = known.estimate.sent(len, now);
+  packet.path_sequence = ++known.sent_sequence;
+  ring_.keep(packet, message, len);
+  if (known.waiting_since == 0) known.waiting_since = now;
+  if (next_counter_ == 0) floor_ = counter;
+  next_counter_ = counter + 1;
+  if (data) last_data_at_ = now;
+  resend_allowance_ = std::min(resend_allowance_ + RESEND_SHARE * static_cast<double>(len), MAX_RESEND_BYTES);
+}
+
+void PathScheduler::sent_again(uint64_t counter, unsigned index, uint64_t now) {
+  SentPacket* packet = ring_.find(counter);
+  if (packet == nullptr) return;
+  Known& known = known_[paths_[index].slot];
+  known.resent_packets++;
+  resend_allowance_ -= packet->len;
+  packet->slot = paths_[index].slot;
+  packet->sent = known.estimate.sent(packet->len, now);
+  packet->path_sequence = ++known.sent_sequence;
+  packet->resent++;
+  packet->state = SentState::in_flight;
+  if (known.waiting_since == 0) known.waiting_since = now;
+}
+
+const uint8_t* PathScheduler::next_lost(uint64_t& counter, size_t& len) {
+  while (lost_first_ < lost_.size()) {
+    counter = lost_[lost_first_++];
+    if (lost_first_ == lost_.size()) {
+      lost_.clear();
+      lost_first_ = 0;
+    }
+    const SentPacket* packet = ring_.find(counter);
+    if (packet == nullptr || packet->state != SentState::lost || packet->len > resend_allowance_) continue;
+    const uint8_t* message = ring_.sealed(*packet);
+    if (message == nullptr) continue;
+    len = packet->len;
+    return message;
+  }
+  return nullptr;
+}
+
+bool PathScheduler::report(const MultipathReport& report, uint64_t now) {
+  if (!has_session_ || report.session_index != session_index_ || report.greatest >= next_counter_) return false;
+  // Reports come by several paths: an older one has nothing to tell.
+  if (last_clock_ns_ != 0 && report.clock_ns <= last_clock_ns_ && now - last_report_at_ < NS_PER_SECOND) return true;
+  follow_clock(report.clock_ns, now);
+  last_clock_ns_ = report.clock_ns;
+  last_report_at_ = now;
+  informed_ = true;
+  unanswered_requests_ = 0;
+  greatest_reported_ = report.greatest;
+  note_arrivals(report, now);
+  note_received(report, now);
+  give_up_below(report.first_word * 64);
+  find_lost(report);
+  refresh_hold(now);
+  return true;
+}
+
+/** Keeps the receiver's times near ours; where its clock was set, what was learnt by the old one is void. */
+void PathScheduler::follow_clock(uint64_t clock_ns, uint64_t now) {
+  const uint64_t offset = clock_ns - now;
+  const uint64_t drift = offset - clock_offset_ns_ + MAX_CLOCK_DRIFT_NS;
+  if (informed_ && drift <= 2 * MAX_CLOCK_DRIFT_NS) return;
+  clock_offset_ns_ = offset;
+  for (Known& known : known_) known.estimate = PathEstimator();
+  for (const Path& path : paths_) known_[path.slot].estimate.set_cap(path.cap_bytes_per_second);
+}
+
+/** The peer should know soon if the time that packets are worth waiting for has changed much. */
+void PathScheduler::refresh_hold(uint64_t now) {
+  const uint32_t hold = hold_us();
+  const uint32_t change = hold > requested_hold_us_ ? hold - requested_hold_us_ : requested_hold_us_ - hold;
+  if (change > requested_hold_us_ / 4) request_due_at_ = std::min(request_due_at_, now);
+}
+
+void PathScheduler::note_arrivals(const MultipathReport& report, uint64_t now) {
+  for (unsigned i = 0; i < report.path_count; i++) {
+    SentPacket* packet = ring_.find(report.paths[i].counter);
+    // What went twice came by a path that nobody knows; what was heard of before tells nothing new.
+    if (packet == nullptr || packet->resent != 0 || packet->state != SentState::in_flight) continue;
+    Known& known = known_[packet->slot];
+    if (packet->path_sequence <= known.arrived_sequence) continue;
+    const uint64_t held = report.clock_ns - report.paths[i].at_ns;
+    const uint64_t elapsed = now - packet->sent.sent_ns;
+    const uint64_t round_trip = elapsed > held ? elapsed - held : 0;
+    known.round_trip_ns = known.round_trip_ns == 0 || round_trip < known.round_trip_ns
+                              ? round_trip
+                              : (known.round_trip_ns * 15 + round_trip) / 16;
+    known.estimate.set_round_trip(known.round_trip_ns);
+    known.estimate.arrived(packet->sent, report.paths[i].at_ns - clock_offset_ns_, now);
+    settle(*packet, now);
+  }
+}
+
+void PathScheduler::note_received(const MultipathReport& report, uint64_t now) {
+  for (unsigned word = 0; word < report.word_count; word++) {
+    const uint64_t base = (report.first_word + word) * 64;
+    uint64_t bits = report.words[word];
+    if (base + 64 <= floor_) continue;
+    while (bits != 0) {
+      const uint64_t counter = base + static_cast<unsigned>(__builtin_ctzll(bits));
+      bits &= bits - 1;
+      SentPacket* packet = ring_.find(counter);
+      if (packet != nullptr && packet->state != SentState::arrived) settle(*packet, now);
+    }
+  }
+}
+
+void PathScheduler::settle(SentPacket& packet, uint64_t now) {
+  Known& known = known_[packet.slot];
+  packet.state = SentState::arrived;
+  // A packet that was sent again may have arrived by the way it went first.
+  if (packet.resent == 0) {
+    known.dead = false;
+    known.arrived_sequence = std::max(known.arrived_sequence, packet.path_sequence);
+    known.waiting_since = known.arrived_sequence < known.sent_sequence ? now : 0;
+  } else if (packet.path_sequence == known.sent_sequence) {
+    known.waiting_since = 0;
+  }
+}
+
+/** What the receiver does not wait for any more is settled, one way or the other. */
+void PathScheduler::give_up_below(uint64_t counter) {
+  counter = std::min(counter, next_counter_);
+  for (; floor_ < counter; floor_++) {
+    SentPacket* packet = ring_.find(floor_);
+    if (packet == nullptr || packet->state != SentState::in_flight) continue;
+    // No word of it: between two reports it may as well have arrived.
+    packet->state = SentState::arrived;
+  }
+}
+
+void PathScheduler::find_lost(const MultipathReport& report) {
+  const uint64_t end = std::min(next_counter_, report.greatest + 1);
+  for (uint64_t counter = std::max(first_remembered(), report.first_word * 64); counter < end; counter++) {
+    SentPacket* packet = ring_.find(counter);
+    if (packet == nullptr || packet->state != SentState::in_flight) continue;
+    if (packet->path_sequence + LATER_ARRIVALS <= known_[packet->slot].arrived_sequence) lose(*packet);
+  }
+}
+
+void PathScheduler::lose(SentPacket& packet) {
+  Known& known = known_[packet.slot];
+  packet.state = SentState::lost;
+  known.lost_packets++;
+  known.estimate.lost(packet.len);
+  if (packet.resent < MAX_RESENDS && packet.len != 0 && lost_.size() < MAX_LOST) lost_.push_back(packet.counter);
+}
+
+/** Everything that is under way on the path goes by others. */
+void PathScheduler::bury(Known& known) {
+  known.dead = true;
+  known.waiting_since = 0;
+  known.arrived_sequence = known.sent_sequence;
+  const auto slot = static_cast<uint8_t>(&known - known_.data());
+  for (uint64_t counter = first_remembered(); counter < next_counter_; counter++) {
+    SentPacket* packet = ring_.find(counter);
+    if (packet != nullptr && packet->slot == slot && packet->state == SentState::in_flight) lose(*packet);
+  }
+}
+
+void PathScheduler::tick(uint64_t now) {
+  uint64_t round_trip = 0;
+  for (const Path& path : paths_) round_trip = std::max(round_trip, known_[path.slot].round_trip_ns);
+  if (now - last_report_at_ > round_trip + REPORTS_MISSED_NS) {
+    // Perhaps they come by a path that is dead: the next requests choose another.
+    if (informed_) request_due_at_ = std::min(request_due_at_, requested_at_ + REQUEST_INTERVAL_NS / 5);
+    return;
+  }
+  for (const Path& path : paths_) {
+    Known& known = known_[path.slot];
+    if (known.dead || known.waiting_since == 0 || now - known.waiting_since < known.round_trip_ns + SILENCE_NS) continue;
+    bury(known);
+  }
+}
+
+bool PathScheduler::take_request(MultipathRequest& request, uint64_t now) {
+  if (now < request_due_at_ || paths_.size() < 2) return false;
+  const bool searching = !informed_ || std::any_of(paths_.begin(), paths_.end(), [&](const Path& path) {
+    return known_[path.slot].dead || !known_[path.slot].estimate.known();
+  });
+  const bool missed = now - last_report_at_ > REPORTS_MISSED_NS;
+  const bool hopeless = unanswered_requests_ > MAX_UNANSWERED;
+  requested_at_ = now;
+  request_due_at_ = now + (hopeless ? 10 * REQUEST_INTERVAL_NS
+                           : searching || missed ? REQUEST_INTERVAL_NS / 5 : REQUEST_INTERVAL_NS);
+  if (++unanswered_requests_ > MAX_UNANSWERED) informed_ = false;
+  request.round = ++request_round_;
+  request.hold_us = requested_hold_us_ = hold_us();
+  return true;
+}
+
+uint32_t PathScheduler::hold_us() const {
+  int64_t least = INT64_MAX, most = INT64_MIN;
+  uint64_t round_trip = UINT64_MAX;
+  unsigned usable_paths = 0;
+  for (const Path& path : paths_) {
+    if (!usable(path)) continue;
+    usable_paths++;
+    const PathEstimator& estimate = known_[path.slot].estimate;
+    const auto packet_ns = static_cast<int64_t>(TYPICAL_BYTES * LATER_ARRIVALS * 1e9 / estimate.rate());
+    least = std::min(least, estimate.delay_ns());
+    most = std::max(most, estimate.delay_ns() + packet_ns);
+    round_trip = std::min(round_trip, known_[path.slot].round_trip_ns);
+  }
+  if (usable_paths < 2) return 0;
+  const uint64_t spread = static_cast<uint64_t>(most - least) + PathEstimator::TARGET_NS;
+  return static_cast<uint32_t>(std::min(spread + round_trip + RECOVERY_NS, MAX_HOLD_NS) / 1000);
+}
+
+}  // namespace asterism
