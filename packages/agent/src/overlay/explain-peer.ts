@@ -59,7 +59,8 @@ function isSettled(
   if (snapshot.kind === "none") return !network.isOnline(peer.peer.nodeId);
   if (silentEchoes > 0) return snapshot.trusted && silentEchoes >= ENOUGH_SILENT_ECHOES;
   if (snapshot.kind === "direct") return snapshot.trusted;
-  const isLooking = snapshot.paths.some(({ kind, state }) => kind === "direct" && state === "checking");
+  const isPunching = snapshot.punch.state === "proposed" || snapshot.punch.state === "running";
+  const isLooking = isPunching || snapshot.paths.some(({ kind, state }) => kind === "direct" && state === "checking");
   return elapsedMs >= RELAYED_AT_LEAST_MS && !isLooking;
 }
 

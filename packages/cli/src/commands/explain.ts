@@ -51,6 +51,7 @@ function summaryRows(explanation: PeerExplanation): string[][] {
     ["port mapping", formatPortMapping(portMapping)],
     ["relays", relays.length === 0 ? "none" : relays.map(formatRelay).join(", ")],
     ["direct", directOutlook(explanation)],
+    ...punchRows(explanation.punching),
     ["packets", formatPackets(explanation)],
   ];
 }
@@ -97,6 +98,32 @@ function directOutlook({ path, nextAttemptInMs, attemptsWithoutDirect }: PeerExp
   if (nextAttemptInMs === null) return `not being looked for, as nobody talks${tries}`;
   return `next attempt in ${Math.ceil(nextAttemptInMs / 1000)} s${tries}`;
 }
+
+/** Nothing where no ports were guessed. */
+function punchRows(punching: PeerExplanation["punching"]): string[][] {
+  if (punching === null || (punching.attempts.length === 0 && punching.state !== "running")) return [];
+  const last = punching.attempts.at(-1);
+  const result = last === undefined ? "" : `${PUNCH_RESULTS[last.result]} after ${formatMs(last.afterMs)}`;
+  const sent = last === undefined || last.packets === 0 ? "" : `${last.packets} packets to ${PUNCH_ROLES[last.role]}`;
+  const wait = punching.notBeforeInMs ?? 0;
+  const next = last?.result !== "direct" && wait > 0 ? `again in ${Math.ceil(wait / 60_000)} min` : "";
+  const now = { off: "off", idle: "", waiting: "waiting for its turn", proposed: "proposed", running: "under way" };
+  return [["guessing ports", [now[punching.state], result, sent, next].filter((part) => part !== "").join(", ")]];
+}
+
+const PUNCH_ROLES = {
+  sockets: "one port, each from a socket of its own",
+  ports: "one port each",
+  aimed: "a port that is foretold",
+} as const;
+const PUNCH_RESULTS = {
+  direct: "direct",
+  "no-hit": "no hit",
+  "not-proven": "a hit that came to nothing",
+  refused: "refused by the peer",
+  unanswered: "not answered by the peer",
+  "given-up": "given up",
+} as const;
 
 function formatPackets({ traffic }: PeerExplanation): string {
   const { txPackets, rxPackets, txRelayedPackets, rxRelayedPackets } = traffic;

@@ -124,13 +124,34 @@ function natPair(facts: Facts): Obstacle | undefined {
   }
   const isHard = mine !== "easy" && theirs !== "easy" && (mine === "symmetric" || theirs === "symmetric");
   if (!isHard) return undefined;
+  const { state = "idle" } = facts.punching ?? {};
+  if (state === "running" || state === "proposed" || state === "waiting") {
+    return { case: "looking", why: "a port that fits both NATs is being looked for", help: null };
+  }
   const symmetric = mine === "symmetric" ? "this machine" : facts.peer.name;
   const restricted = mine === "symmetric" ? facts.peer.name : "this machine";
   return {
     case: "symmetric-port-restricted",
-    why: `${symmetric} is behind a symmetric NAT and ${restricted} behind a port-restricted one, which lets in only ports it has sent to`,
-    help: `IPv6 at both ends or ${MAP_PORT} at one of them`,
+    why: `${symmetric} is behind a symmetric NAT and ${restricted} behind a port-restricted one, which lets in only ports it has sent to${guessed(facts)}`,
+    help: `${state === "off" ? switchOn(facts) : ""}IPv6 at both ends or ${MAP_PORT} at one of them`,
   };
+}
+
+function switchOn({ network }: Facts): string {
+  return `let devices guess ports (\`asterism admin network set ${network} --hard-nat-punching on\`), `;
+}
+
+/** What became of guessing ports. */
+function guessed({ punching, peer }: Facts): string {
+  const last = punching?.attempts.at(-1);
+  if (punching === null || last === undefined) return "";
+  if (last.result === "refused" && last.refusal === "off") return `; ${peer.name} may not guess ports`;
+  if (last.result === "unanswered") return `; ${peer.name} has not answered the proposal to guess ports`;
+  if (punching.failures === 0) return "";
+  const many = punching.failures === 1 ? "once" : `${punching.failures} times`;
+  const minutes = Math.ceil((punching.notBeforeInMs ?? 0) / 60_000);
+  const next = minutes === 0 ? "soon" : `in ${minutes} min`;
+  return `, and guessing ports has failed ${many} (${last.packets} packets in ${Math.round(last.afterMs / 1000)} s, again ${next})`;
 }
 
 /** Where servers can't tell the kind, what is known of the mapping or the filtering makes it port-restricted at the worst. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { NatSide, PeerExplanation, RelayCheck, TriedPath } from "../local-api/index.ts";
+import type { NatSide, PeerExplanation, PunchAttempt, Punching, RelayCheck, TriedPath } from "../local-api/index.ts";
 import { peerAdvice } from "./peer-advice.ts";
 
 type Facts = Omit<PeerExplanation, "advice">;
@@ -81,6 +81,7 @@ function facts(more: Partial<Facts> = {}): Facts {
     nextAttempt: null,
     nextAttemptInMs: null,
     attemptsWithoutDirect: 4,
+    punching: { state: "idle", attempts: [], failures: 0, notBeforeInMs: null },
     history: { changes: [], attempts: [] },
     traffic: { txPackets: 1, rxPackets: 1, txRelayedPackets: 1, rxRelayedPackets: 1 },
     drops: {},
@@ -91,6 +92,17 @@ function facts(more: Partial<Facts> = {}): Facts {
 const peer = (more: Partial<Facts["peer"]>): Facts["peer"] => ({ ...facts().peer, ...more });
 const host = (address: string) => ({ candidate: "host", address, relay: null }) as const;
 const unreachable = { path: NONE, echoMs: null, lastHandshake: null } as const;
+
+/** A pair that only guessing ports would join. */
+const hard = { nat: { here: [nat("symmetric")], there: [nat("port-restricted cone")] } };
+const guess = (more: Partial<PunchAttempt>): PunchAttempt => {
+  const sent = { packets: 640, bytes: 76_800, afterMs: 4_870 };
+  return { at: "2026-01-01T00:00:00.000Z", role: "sockets", result: "no-hit", ...sent, refusal: null, ...more };
+};
+const guessing = (more: Partial<Punching>): Partial<Facts> => ({
+  ...hard,
+  punching: { state: "idle", attempts: [], failures: 0, notBeforeInMs: null, ...more },
+});
 
 describe("one sentence for each case", () => {
   it.each<[name: string, facts: Partial<Facts>, words: string]>([
@@ -118,6 +130,23 @@ describe("one sentence for each case", () => {
       { nat: { here: [nat("symmetric")], there: [nat("port-restricted cone")] } },
       "this machine is behind a symmetric NAT and b behind a port-restricted one",
     ],
+    ["looking", guessing({ state: "running" }), "ask again in a few seconds"],
+    [
+      "relayed-symmetric-port-restricted",
+      guessing({ attempts: [guess({})], failures: 2, notBeforeInMs: 290_000 }),
+      "guessing ports has failed 2 times (640 packets in 5 s, again in 5 min)",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      guessing({ attempts: [guess({ result: "refused", refusal: "off" })] }),
+      "b may not guess ports",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      guessing({ attempts: [guess({ result: "unanswered" })] }),
+      "b has not answered the proposal to guess ports",
+    ],
+    ["relayed-symmetric-port-restricted", guessing({ state: "off" }), "--hard-nat-punching on"],
     [
       "relayed-symmetric-port-restricted",
       {

@@ -1,8 +1,8 @@
 import type { GatheringSnapshot } from "../gathering/index.ts";
-import type { NatSide, PathWords, PeerExplanation, ProxyCheck, TriedPath } from "../local-api/index.ts";
+import type { NatSide, PathWords, PeerExplanation, ProxyCheck, Punching, TriedPath } from "../local-api/index.ts";
 import { type NatFacts, type PortPrediction, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type UdpAddress } from "../net/index.ts";
-import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot } from "../paths/index.ts";
+import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot, PunchSnapshot } from "../paths/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
 import { portMappings, relayChecks, roundMs } from "./netcheck-report.ts";
 import { nextPorts, nextPortsOf } from "./next-ports.ts";
@@ -64,11 +64,23 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     nextAttempt: isoOrNull(nextAttemptAt, time),
     nextAttemptInMs: nextAttemptAt === null ? null : Math.max(0, Math.round(nextAttemptAt - time.now)),
     attemptsWithoutDirect: paths?.attemptsWithoutSuccess ?? 0,
+    punching: paths === null ? null : punching(paths.punch, time),
     history: history(facts),
     traffic: facts.traffic,
     drops: { ...paths?.drops },
   };
   return { ...report, advice: peerAdvice(report) };
+}
+
+function punching({ state, attempts, failures, notBefore }: PunchSnapshot, time: ClockReading): Punching {
+  return {
+    state,
+    attempts: attempts.map(({ at, afterMs, ...attempt }) => {
+      return { ...attempt, at: iso(at, time), afterMs: Math.round(afterMs) };
+    }),
+    failures,
+    notBeforeInMs: notBefore === null || notBefore <= time.now ? null : Math.round(notBefore - time.now),
+  };
 }
 
 function currentPath(facts: PeerFacts): PathWords {

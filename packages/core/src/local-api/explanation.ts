@@ -66,6 +66,45 @@ export const PathAttempt = Type.Object({
 });
 export type PathAttempt = Static<typeof PathAttempt>;
 
+/** One attempt to guess a port that fits (docs/protocol-paths.md §8). */
+export const PunchAttempt = Type.Object({
+  at: Time,
+  /** What this side did: opened many sockets, sent to many ports, or opened sockets towards the port that is foretold. */
+  role: Type.Union([Type.Literal("sockets"), Type.Literal("ports"), Type.Literal("aimed")]),
+  result: Type.Union([
+    Type.Literal("direct"),
+    Type.Literal("no-hit"),
+    Type.Literal("not-proven"),
+    Type.Literal("refused"),
+    Type.Literal("unanswered"),
+    Type.Literal("given-up"),
+  ]),
+  /** Sent by this side, with their IP and UDP headers. */
+  packets: Type.Number(),
+  bytes: Type.Number(),
+  afterMs: Type.Number(),
+  /** Why the peer has refused, null if it has not. */
+  refusal: nullable(Type.String()),
+});
+export type PunchAttempt = Static<typeof PunchAttempt>;
+
+export const Punching = Type.Object({
+  state: Type.Union([
+    Type.Literal("off"),
+    Type.Literal("idle"),
+    Type.Literal("waiting"),
+    Type.Literal("proposed"),
+    Type.Literal("running"),
+  ]),
+  /** Of late, the newest last. */
+  attempts: Type.Array(PunchAttempt),
+  /** In a row, that did not hit. */
+  failures: Type.Number(),
+  /** Until when the next one waits; null: it need not. */
+  notBeforeInMs: nullable(Type.Number()),
+});
+export type Punching = Static<typeof Punching>;
+
 export const PeerExplanation = Type.Object({
   network: Type.String(),
   checkedAt: Time,
@@ -117,6 +156,8 @@ export const PeerExplanation = Type.Object({
   nextAttemptInMs: nullable(Type.Number()),
   /** In a row. */
   attemptsWithoutDirect: Type.Number(),
+  /** Guessing of ports; null for a stock client. */
+  punching: nullable(Punching),
   history: Type.Object({ changes: Type.Array(PathChange), attempts: Type.Array(PathAttempt) }),
   /** Packets through the tunnel, and how many of them by a relay. */
   traffic: Type.Object({

@@ -5,6 +5,8 @@ export {
   PathChange,
   PathWords,
   PeerExplanation,
+  PunchAttempt,
+  Punching,
   TriedPath,
 } from "./explanation.ts";
 export {

@@ -107,7 +107,8 @@ export class HolePunch {
   /** The peer's last call. */
   #calledAt: Instant | undefined;
   #message: PunchMessage | undefined;
-  #round = 0;
+  /** Of the last attempt. */
+  #lastRole: PunchRole | undefined;
   /** The plan of these facts: it is asked for far more often than they change. */
   #planned: { readonly facts: readonly unknown[]; readonly plan: PunchPlan | undefined } = {
     facts: [],
@@ -183,7 +184,7 @@ export class HolePunch {
     if (plan === undefined || plan.role === "ports") return false;
     // It will propose, if we don't.
     const isCalled = this.#calledAt !== undefined && now < addMs(this.#calledAt, PORTS_AHEAD_MS);
-    if (isCalled && plan.isCertain && this.#memory.mayAccept(now)) return true;
+    if (isCalled && plan.isCertain && this.#memory.mayAccept(plan.role, now)) return true;
     if (!this.#situation.isWanted) return false;
     const beginsAt = Math.max(this.#beginsAt(plan) ?? Number.POSITIVE_INFINITY, this.#memory.notBefore ?? 0);
     return addMs(now, PORTS_AHEAD_MS) >= beginsAt;
@@ -280,7 +281,7 @@ export class HolePunch {
       return "unable";
     }
     if (this.#state.kind === "running" || this.#situation.isSettled) return "busy";
-    if (!this.#memory.mayAccept(now)) return "too-soon";
+    if (!this.#memory.mayAccept(otherRole(proposal.role), now)) return "too-soon";
     return this.#options.turn.take(this, now) ? undefined : "busy";
   }
 
@@ -346,7 +347,8 @@ export class HolePunch {
   }
 
   #fail(state: Extract<State, { kind: "running" }>, result: PunchResult, now: Instant): void {
-    this.#memory.fail(now);
+    const isGuess = this.#plan()?.isCertain === false;
+    this.#memory.fail(state.role, isGuess, now);
     this.#finish(state, result, now);
   }
 
@@ -358,7 +360,7 @@ export class HolePunch {
     const text = `hole punching: ${result} after ${Math.round(now - at)} ms and ${packets} packets`;
     this.#events.push({ kind: "punch-note", text });
     this.#options.turn.giveBack(this);
-    this.#round += 1;
+    this.#lastRole = role;
     this.#state = IDLE;
   }
 
@@ -380,7 +382,7 @@ export class HolePunch {
   /** Which role is ours; undefined if punching is of no use. Also finds what is remembered of these networks. */
   #plan(): PunchPlan | undefined {
     const { local, remote } = this.#situation;
-    const facts = [local, remote, this.#own, this.#peer, this.#round, this.#areForetold()];
+    const facts = [local, remote, this.#own, this.#peer, this.#lastRole, this.#areForetold()];
     if (facts.some((fact, index) => fact !== this.#planned.facts[index])) {
       this.#planned = { facts, plan: this.#makePlan() };
     }
@@ -393,7 +395,7 @@ export class HolePunch {
     this.#memory.enter([mine, mappingOf(this.#own), theirs, mappingOf(this.#peer)].join(" "));
     // Behind one and the same NAT there is another obstacle.
     if (mine === undefined || theirs === undefined || mine === theirs) return undefined;
-    return planPunch(this.#own, this.#peer, { round: this.#round, areForetold: this.#areForetold() });
+    return planPunch(this.#own, this.#peer, { lastRole: this.#lastRole, areForetold: this.#areForetold() });
   }
 
   /** Both NATs have varying ports, and count them. */

@@ -35,6 +35,8 @@ export const PROPOSAL_BURST = 4;
 export const PROPOSAL_REFILL_MS = 1_000;
 /** Waits after attempts in a row that did not hit, for each pair of networks. */
 export const FAILURE_WAITS_MS: readonly number[] = [60_000, 300_000, 900_000, 3_600_000];
+/** Where the roles were guessed, the other way round follows after this. */
+export const OTHER_WAY_MS = 2_000;
 /** Who has failed goes along with the peer's wish again after this: its wait began and ends at another moment. */
 export const ACCEPT_AGAIN_MS = 30_000;
 /** A path that dies sooner than this after a hit does not bring the next attempt sooner. */

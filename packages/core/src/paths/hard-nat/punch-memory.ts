@@ -1,5 +1,12 @@
 import { addMs, type Instant } from "../../time.ts";
-import { ACCEPT_AGAIN_MS, FAILURE_WAITS_MS, SUCCESS_WAIT_MS, UNANSWERED_WAITS_MS } from "./punch-limits.ts";
+import {
+  ACCEPT_AGAIN_MS,
+  FAILURE_WAITS_MS,
+  OTHER_WAY_MS,
+  SUCCESS_WAIT_MS,
+  UNANSWERED_WAITS_MS,
+} from "./punch-limits.ts";
+import { otherRole, type PunchRole } from "./punch-message.ts";
 
 interface Remembered {
   failures: number;
@@ -7,6 +14,8 @@ interface Remembered {
   notBefore: Instant | undefined;
   /** Only of the last attempt. */
   failedAt: Instant | undefined;
+  /** Ours, if only one way round has been tried. */
+  failedRole: PunchRole | undefined;
 }
 
 const MAX_REMEMBERED = 8;
@@ -38,8 +47,9 @@ export class PunchMemory {
   /**
    * Whether to go along with the peer, which may know more than we do.
    */
-  mayAccept(now: Instant): boolean {
-    const { failedAt } = this.#current;
+  mayAccept(role: PunchRole, now: Instant): boolean {
+    const { failedAt, failedRole } = this.#current;
+    if (failedRole === otherRole(role)) return true;
     return failedAt === undefined || now >= addMs(failedAt, ACCEPT_AGAIN_MS);
   }
 
@@ -49,13 +59,18 @@ export class PunchMemory {
       unanswered: 0,
       notBefore: addMs(now, SUCCESS_WAIT_MS),
       failedAt: undefined,
+      failedRole: undefined,
     });
   }
 
-  fail(now: Instant): void {
-    this.#current.notBefore = addMs(now, waitMs(FAILURE_WAITS_MS, this.#current.failures));
-    this.#current.failures += 1;
-    this.#current.failedAt = now;
+  /** `isGuess`: it was not known which end has which role, so the other way round is worth trying at once. */
+  fail(role: PunchRole, isGuess: boolean, now: Instant): void {
+    const current = this.#current;
+    const isHalf = isGuess && current.failedRole !== otherRole(role);
+    current.failedRole = isHalf ? role : undefined;
+    current.failedAt = now;
+    current.notBefore = addMs(now, isHalf ? OTHER_WAY_MS : waitMs(FAILURE_WAITS_MS, current.failures));
+    if (!isHalf) current.failures += 1;
   }
 
   /** The peer has not answered a proposal: perhaps it does not know what that is. */
@@ -71,7 +86,13 @@ export class PunchMemory {
   }
 
   #remember(pair: string): Remembered {
-    const known = this.#pairs.get(pair) ?? { failures: 0, unanswered: 0, notBefore: undefined, failedAt: undefined };
+    const known = this.#pairs.get(pair) ?? {
+      failures: 0,
+      unanswered: 0,
+      notBefore: undefined,
+      failedAt: undefined,
+      failedRole: undefined,
+    };
     this.#pairs.delete(pair);
     this.#pairs.set(pair, known);
     if (this.#pairs.size > MAX_REMEMBERED) this.#pairs.delete(this.#pairs.keys().next().value ?? "");

@@ -38,19 +38,21 @@ describe("who does what", () => {
     ["blocked", "varying", undefined, false],
     ["same", "blocked", undefined, false],
   ])("ports are %s here and %s there: %s, certain: %s", (own, peer, role, isCertain) => {
-    expect(planPunch(nats(own), nats(peer), { round: 0, areForetold: false })).toEqual(
+    expect(planPunch(nats(own), nats(peer), { lastRole: undefined, areForetold: false })).toEqual(
       role === undefined ? undefined : { role, isCertain },
     );
   });
 
   it("two NATs with varying ports are aimed at if both can be foretold", () => {
-    const options = { round: 0, areForetold: true };
+    const options = { lastRole: undefined, areForetold: true };
     expect(planPunch(nats("varying"), nats("varying"), options)).toEqual({ role: "aimed", isCertain: true });
     expect(planPunch(nats("varying"), nats("same"), options)?.role).toBe("sockets");
   });
 
   it("takes turns where nothing is known", () => {
-    const roles = [0, 1, 2].map((round) => planPunch(nats("same"), nats("same"), { round, areForetold: false })?.role);
+    const roles = ([undefined, "ports", "sockets"] as const).map(
+      (lastRole) => planPunch([], nats("same"), { lastRole, areForetold: false })?.role,
+    );
     expect(roles).toEqual(["ports", "sockets", "ports"]);
   });
 });

@@ -3,7 +3,7 @@ import type { NatFacts } from "../../nat/index.ts";
 import type { LinkId, UdpAddress } from "../../net/index.ts";
 import { classifyAddress, ipFamilyOf } from "../address-class.ts";
 import type { LocalCandidate, RemoteCandidate } from "../candidate.ts";
-import type { PunchRole } from "./punch-message.ts";
+import { otherRole, type PunchRole } from "./punch-message.ts";
 
 export interface PunchPlan {
   readonly role: PunchRole;
@@ -21,19 +21,19 @@ type Mapping = "same" | "varying" | "unknown";
 
 /**
  * Undefined where punching is of no use: no UDP, or two NATs with varying ports that can't be foretold on both sides. Where
- * it is not known which end has the varying ports, the rounds take turns.
+ * it is not known which end has the varying ports, the two roles take turns; `lastRole` was ours before.
  */
 export function planPunch(
   own: readonly NatFacts[],
   peer: readonly NatFacts[],
-  { round, areForetold }: { readonly round: number; readonly areForetold: boolean },
+  { lastRole, areForetold }: { readonly lastRole: PunchRole | undefined; readonly areForetold: boolean },
 ): PunchPlan | undefined {
   if ([own, peer].some((nats) => ofIpv4(nats)?.udp === false)) return undefined;
   const [mine, theirs] = [mappingOf(own), mappingOf(peer)];
   if (mine === "varying" && theirs === "varying") return areForetold ? { role: "aimed", isCertain: true } : undefined;
   if (mine === "varying") return { role: "sockets", isCertain: theirs === "same" };
   if (theirs === "varying") return { role: "ports", isCertain: mine === "same" };
-  return { role: round % 2 === 0 ? "ports" : "sockets", isCertain: false };
+  return { role: lastRole === undefined ? "ports" : otherRole(lastRole), isCertain: false };
 }
 
 /** Our public addresses over IPv4, the best first. */
