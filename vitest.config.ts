@@ -8,7 +8,7 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "tools/**/*.test.ts"],
           exclude: ["**/*.netns.test.ts", "**/node_modules/**", "tools/fixtures/**"],
-          testTimeout: 15_000,
+          testTimeout: 45_000,
         },
       },
       {

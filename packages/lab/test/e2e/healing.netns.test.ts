@@ -50,8 +50,8 @@ class Story {
 }
 
 describe.concurrent("a tunnel works again after", () => {
-  test("moves of a host without the server, and TCP inside survives them all", async ({ expect }) => {
-    await using world = await World.create("moves");
+  test("moves of a host without the server, and TCP inside survives them all", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("moves", [], { onTestFailed });
     const hosts = await Promise.all(["a", "b"].map((name) => world.internet.host(name, IPV4)));
     const second = await world.internet.attach(hosts[1]!, IPV4);
     const [a, b] = await world.members(...hosts);
@@ -75,8 +75,8 @@ describe.concurrent("a tunnel works again after", () => {
     expect((await tcp.exited).code).toBe(0);
   });
 
-  test("another IPv6 address", async ({ expect }) => {
-    await using world = await World.create("moves6");
+  test("another IPv6 address", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("moves6", [], { onTestFailed });
     const hosts = await Promise.all(["a", "b"].map((name) => world.internet.host(name)));
     const [a, b] = await world.members(...hosts);
     const story = await Story.begin(expect, a!, b!);
@@ -84,8 +84,8 @@ describe.concurrent("a tunnel works again after", () => {
     await story.after("another IPv6 address", () => b!.host.uplink.renumber({ ipv6: "2001:db8:0:99::2" }));
   });
 
-  test("routers that reboot, with other public addresses too", async ({ expect }) => {
-    await using world = await World.create("reboots");
+  test("routers that reboot, with other public addresses too", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("reboots", [], { onTestFailed });
     const nat = { nat: "port-restricted", firewall: "stateful", ipv6: false } as const;
     const [west, east] = await Promise.all(["west", "east"].map((name) => world.lab.router(name, world.internet, nat)));
     const [a, b] = await world.members(await west!.host("a"), await east!.host("b"));
@@ -98,8 +98,8 @@ describe.concurrent("a tunnel works again after", () => {
     await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
   });
 
-  test("a closed lid, and another network when it opens", async ({ expect }) => {
-    await using world = await World.create("sleeps");
+  test("a closed lid, and another network when it opens", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("sleeps", [], { onTestFailed });
     const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
     const [a, b] = await world.members(await world.internet.host("a", IPV4), await home.host("b"));
     const story = await Story.begin(expect, a!, b!);
@@ -111,8 +111,11 @@ describe.concurrent("a tunnel works again after", () => {
     await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
   });
 
-  test("an interface that somebody deleted, which is reported, is made anew by `up`", async ({ expect }) => {
-    await using world = await World.create("deleted");
+  test("an interface that somebody deleted, which is reported, is made anew by `up`", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("deleted", [], { onTestFailed });
     const [a, b] = await world.publicMembers("a", "b");
     const { interface: name } = await a!.network();
     await a!.host.ip([`link del ${name}`]);
@@ -127,8 +130,8 @@ describe.concurrent("a tunnel works again after", () => {
     expect(children.stdout).toBe("");
   });
 
-  test("a relay that is killed is replaced by the other one, the server's too", async ({ expect }) => {
-    await using world = await World.create("relays");
+  test("a relay that is killed is replaced by the other one, the server's too", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("relays", [], { onTestFailed });
     const host = await world.internet.host("far", { link: { delayMs: 60 } });
     const start = async (): Promise<{ kill: () => void }> => {
       const relay = host.spawn([ASTERISM_COMMAND, "relay", "--secret", "a secret of the relay"]);

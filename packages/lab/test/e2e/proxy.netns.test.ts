@@ -16,8 +16,11 @@ async function untilCheck(expect: ExpectStatic, agent: AgentProcess, expected: o
 }
 
 describe.concurrent("an HTTP proxy", () => {
-  test("leads out of a network that nothing else leaves: join, control stream, relay", async ({ expect }) => {
-    await using world = await World.create("proxied");
+  test("leads out of a network that nothing else leaves: join, control stream, relay", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("proxied", [], { onTestFailed });
     const office = await world.lab.router("office", world.internet, {
       nat: "masquerade",
       firewall: "closed",
@@ -52,8 +55,8 @@ describe.concurrent("an HTTP proxy", () => {
     await untilCheck(expect, inside, { server: { connected: false }, advice: { case: "proxy-fails" } });
   });
 
-  test("that hangs or is dead does not cut off an agent that does not need it", async ({ expect }) => {
-    await using world = await World.create("wrongproxy");
+  test("that hangs or is dead does not cut off an agent that does not need it", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("wrongproxy", [], { onTestFailed });
     const host = await world.internet.host("member");
     const proxyHost = await world.internet.host("proxy");
     const proxy = await HttpProxy.start(proxyHost, proxyHost.ipv4);
