@@ -42,9 +42,19 @@ bool Arguments::boolean(size_t index) {
   return value;
 }
 
-std::string Arguments::text(size_t index) {
+napi_value Arguments::function(size_t index) {
+  valid_ = valid_ && type_of(index) == napi_function;
+  return raw(index);
+}
+
+napi_valuetype Arguments::type_of(size_t index) const {
   napi_valuetype type = napi_undefined;
   if (raw(index) != nullptr) napi_typeof(env_, raw(index), &type);
+  return type;
+}
+
+std::string Arguments::text(size_t index) {
+  const napi_valuetype type = type_of(index);
   if (type == napi_null) return {};
   char buffer[MAX_TEXT_BYTES];
   size_t len = 0;

@@ -29,8 +29,11 @@ class Arguments {
   /** The bytes of a Uint8Array, valid during this call only. */
   const uint8_t* bytes(size_t index, size_t& len);
   const uint8_t* bytes_of_len(size_t index, size_t len);
+  napi_value function(size_t index);
 
  private:
+  napi_valuetype type_of(size_t index) const;
+
   napi_env env_;
   napi_value values_[MAX];
   size_t count_ = MAX;

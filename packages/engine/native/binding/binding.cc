@@ -28,8 +28,7 @@ Device* device_of(const Arguments& arguments) {
 }
 
 napi_value take_events(napi_env env, Device& device) {
-  const std::vector<Event> events = device.drain_events();
-  return events.empty() ? nullptr : to_javascript(env, events);
+  return event_batch(env, device.drain_events(), event_value);
 }
 
 /** (name, mtuBytes, publicKey, pingIdentifier, threads, workers, onEvents); threads 0 and workers 0xffffffff choose */
@@ -42,16 +41,15 @@ napi_value open_device(napi_env env, napi_callback_info info) {
   const uint32_t ping_identifier = arguments.u32(3);
   options.threads = arguments.u32(4);
   options.workers = arguments.u32(5);
-  napi_valuetype callback = napi_undefined;
-  if (arguments.raw(6) != nullptr) napi_typeof(env, arguments.raw(6), &callback);
+  const napi_value on_events = arguments.function(6);
   Failure failure;
-  if (!arguments.valid() || ping_identifier > 0xFFFF || callback != napi_function) {
+  if (!arguments.valid() || ping_identifier > 0xFFFF) {
     return failure_object(env, Status::invalid_argument, failure);
   }
   std::copy_n(key, sizeof options.public_key, options.public_key);
   options.ping_identifier = static_cast<uint16_t>(ping_identifier);
 
-  const auto handle = DeviceHandle::create(env, "asterism-engine", arguments.raw(6), take_events);
+  const auto handle = DeviceHandle::create(env, "asterism-engine", on_events, take_events);
   if (handle == nullptr) return failure_object(env, Status::system_error, failure);
   const Status status = Device::open(options, handle->waker(), handle->native, failure);
   napi_value result = failure_object(env, status, failure);

@@ -54,7 +54,9 @@ napi_value path_address(napi_env env, const PathAddress& address) {
   return path.value();
 }
 
-napi_value event_object(napi_env env, const Event& event) {
+}  // namespace
+
+napi_value event_value(napi_env env, const Event& event) {
   Object object(env);
   switch (event.kind) {
     case EventKind::datagram:
@@ -100,21 +102,6 @@ napi_value event_object(napi_env env, const Event& event) {
       break;
   }
   return object.value();
-}
-
-}  // namespace
-
-napi_value to_javascript(napi_env env, const std::vector<Event>& events) {
-  napi_value array;
-  if (napi_create_array_with_length(env, events.size(), &array) != napi_ok) return nullptr;
-  for (uint32_t i = 0; i < events.size(); i++) {
-    // A scope per event keeps a long batch from piling up handles.
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    napi_set_element(env, array, i, event_object(env, events[i]));
-    napi_close_handle_scope(env, scope);
-  }
-  return array;
 }
 
 }  // namespace asterism::binding

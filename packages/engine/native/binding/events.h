@@ -3,13 +3,10 @@
 
 #include <node_api.h>
 
-#include <vector>
-
 #include "device/mailbox.h"
 
 namespace asterism::binding {
 
-/** An array of events, or null if the environment refuses. */
-napi_value to_javascript(napi_env env, const std::vector<Event>& events);
+napi_value event_value(napi_env env, const Event& event);
 
 }  // namespace asterism::binding

@@ -45,26 +45,16 @@ napi_value event_value(napi_env env, const NetworkEvent& event) {
 }
 
 napi_value take_events(napi_env env, NetworkWatch& watch) {
-  const std::vector<NetworkEvent> events = watch.drain();
-  napi_value batch;
-  if (events.empty() || napi_create_array_with_length(env, events.size(), &batch) != napi_ok) return nullptr;
-  for (uint32_t i = 0; i < events.size(); i++) {
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    napi_set_element(env, batch, i, event_value(env, events[i]));
-    napi_close_handle_scope(env, scope);
-  }
-  return batch;
+  return event_batch(env, watch.drain(), event_value);
 }
 
 /** (onEvents) */
 napi_value watch(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
-  napi_valuetype callback = napi_undefined;
-  if (arguments.raw(0) != nullptr) napi_typeof(env, arguments.raw(0), &callback);
+  const napi_value on_events = arguments.function(0);
   Failure failure;
-  if (callback != napi_function) return failure_object(env, Status::invalid_argument, failure);
-  const auto handle = WatchHandle::create(env, "asterism-network", arguments.raw(0), take_events);
+  if (!arguments.valid()) return failure_object(env, Status::invalid_argument, failure);
+  const auto handle = WatchHandle::create(env, "asterism-network", on_events, take_events);
   if (handle == nullptr) return failure_object(env, Status::system_error, failure);
   const Status status = NetworkWatch::open(handle->waker(), handle->native, failure.error);
   failure.what = "listen to rtnetlink";

@@ -57,16 +57,7 @@ napi_value event_value(napi_env env, const RelayEvent& event) {
 }
 
 napi_value take_events(napi_env env, Relay& relay) {
-  const std::vector<RelayEvent> events = relay.drain_events();
-  napi_value batch;
-  if (events.empty() || napi_create_array_with_length(env, events.size(), &batch) != napi_ok) return nullptr;
-  for (uint32_t i = 0; i < events.size(); i++) {
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    napi_set_element(env, batch, i, event_value(env, events[i]));
-    napi_close_handle_scope(env, scope);
-  }
-  return batch;
+  return event_batch(env, relay.drain_events(), event_value);
 }
 
 /** (threads, requestsPerSourcePerSecond, strangersPerSecond, onEvents) */
@@ -76,11 +67,10 @@ napi_value open_relay(napi_env env, napi_callback_info info) {
   options.threads = arguments.u32(0);
   options.limits.source_per_second = arguments.u32(1);
   options.limits.strangers_per_second = arguments.u32(2);
-  napi_valuetype callback = napi_undefined;
-  if (arguments.raw(3) != nullptr) napi_typeof(env, arguments.raw(3), &callback);
+  const napi_value on_events = arguments.function(3);
   const Failure failure;
-  if (!arguments.valid() || callback != napi_function) return failure_object(env, Status::invalid_argument, failure);
-  const auto handle = RelayHandle::create(env, "asterism-relay", arguments.raw(3), take_events);
+  if (!arguments.valid()) return failure_object(env, Status::invalid_argument, failure);
+  const auto handle = RelayHandle::create(env, "asterism-relay", on_events, take_events);
   if (handle == nullptr) return failure_object(env, Status::system_error, failure);
   const Status status = Relay::open(options, handle->waker(), handle->native);
   napi_value result = failure_object(env, status, failure);

@@ -23,6 +23,21 @@ void set_text(napi_env env, napi_value object, const char* name, const char* tex
 /** { status, errno, what } */
 napi_value failure_object(napi_env env, Status status, const Failure& failure);
 
+/** What `make` gives for each event, in an array; null if there are none. */
+template <typename Event>
+napi_value event_batch(napi_env env, const std::vector<Event>& events, napi_value (*make)(napi_env, const Event&)) {
+  napi_value batch;
+  if (events.empty() || napi_create_array_with_length(env, events.size(), &batch) != napi_ok) return nullptr;
+  for (uint32_t i = 0; i < events.size(); i++) {
+    // A scope per event keeps a long batch from piling up handles.
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    napi_set_element(env, batch, i, make(env, events[i]));
+    napi_close_handle_scope(env, scope);
+  }
+  return batch;
+}
+
 /** Shares native memory with JavaScript for as long as either side holds it. */
 template <typename T>
 napi_value shared_memory(napi_env env, std::shared_ptr<T> memory) {
