@@ -4,6 +4,7 @@ import { expect } from "vitest";
 import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
 import { MeshNode } from "../../src/virtual-internet/mesh-node.ts";
 import type { NatOptions } from "../../src/virtual-internet/nat-table.ts";
+import { relaysMessage } from "../../src/virtual-internet/relays-message.ts";
 import type { AttachmentConditions } from "../../src/virtual-internet/segment.ts";
 import type { SignallingServer } from "../../src/virtual-internet/signalling-server.ts";
 import { VirtualInternet } from "../../src/virtual-internet/virtual-internet.ts";
@@ -73,19 +74,7 @@ export class RelayWorld {
   }
 
   relaysMessage(): RelaysMessage {
-    const relays = this.relays.map(({ address, username, password, streamPorts }, index) => ({
-      id: `relay-${index}`,
-      name: `relay-${index}.example`,
-      addresses: [address.address],
-      ports: { udp: address.port, ...streamPorts },
-      tlsName: null,
-      tlsFingerprint: null,
-      username,
-      password,
-      expiresAt: null,
-    }));
-    const stunServers = this.relays.map(({ address }) => ({ ...address, alternatePort: null }));
-    return { type: "relays", relays, stunServers };
+    return relaysMessage(this.relays);
   }
 
   /** Pulls the plug of a relay. */

@@ -1,5 +1,6 @@
 /** Twenty members behind every kind of NAT, the places where they go, three relays and a server. */
-import type { RelaysMessage } from "@asterism/core/control";
+
+import { relaysMessage } from "../../virtual-internet/relays-message.ts";
 import { SeededRandom } from "../../virtual-internet/seeded-random.ts";
 import { VirtualInternet } from "../../virtual-internet/virtual-internet.ts";
 import { VirtualRelay } from "../../virtual-internet/virtual-relay.ts";
@@ -62,7 +63,7 @@ export class Stage {
           control: this.control,
           random: random.fork(),
           nextAddress: this.nextAddress,
-          relays: () => this.#relaysMessage(),
+          relays: () => relaysMessage(this.relays),
           others: (than) => this.members.filter((member) => member !== than).map(({ info }) => info),
           onDelivered,
         }),
@@ -96,21 +97,5 @@ export class Stage {
     const line = { up: { delayMs }, down: { delayMs } };
     const on = host.connect(this.net.public, { ipv4: this.nextAddress(), ...line });
     return new VirtualRelay({ host, interface: on, streamPorts: { tcp: 3_478, tls: 443 } });
-  }
-
-  #relaysMessage(): RelaysMessage {
-    const relays = this.relays.map(({ address, username, password, streamPorts }, index) => ({
-      id: `relay-${index}`,
-      name: `relay-${index}.example`,
-      addresses: [address.address],
-      ports: { udp: address.port, ...streamPorts },
-      tlsName: null,
-      tlsFingerprint: null,
-      username,
-      password,
-      expiresAt: null,
-    }));
-    const stunServers = this.relays.map(({ address }) => ({ ...address, alternatePort: null }));
-    return { type: "relays", relays, stunServers };
   }
 }
