@@ -103,8 +103,6 @@ export class PeerPaths {
   readonly #punch: HolePunch;
   #table: PathTable = { paths: [], mode: "best" };
   readonly #channels = new RelayChannels();
-  /** Candidates have changed since the channels were fitted to them. */
-  #areChannelsStale = false;
   #deadline: Deadline | undefined;
 
   constructor(options: PeerPathsOptions) {
@@ -173,7 +171,7 @@ export class PeerPaths {
   handleIndirectCheck(message: StunMessage, place: ChannelPlace, now: Instant): PathDropReason | undefined {
     const dropped = this.#checks.handleUnanswerable(message, now);
     if (dropped !== undefined) this.#drops[dropped] = (this.#drops[dropped] ?? 0) + 1;
-    else if (this.#channels.learn(place)) this.#areChannelsStale = true;
+    else this.#channels.learn(place);
     this.#update(now);
     return dropped;
   }
@@ -197,7 +195,7 @@ export class PeerPaths {
   handleLocalCandidates(candidates: readonly LocalCandidate[], now: Instant): void {
     if (JSON.stringify(candidates) === JSON.stringify(this.#local)) return;
     this.#local = [...candidates];
-    this.#areChannelsStale = true;
+    this.#channels.handleCandidatesChanged();
     const { removed, doubtful } = this.#set.setLinks(candidates);
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
     for (const path of doubtful) {
@@ -422,7 +420,7 @@ export class PeerPaths {
 
   #setRemote(candidates: readonly RemoteCandidate[], now: Instant): void {
     this.#remote = candidates;
-    this.#areChannelsStale = true;
+    this.#channels.handleCandidatesChanged();
     for (const path of this.#set.setRemotes(candidates)) {
       if (path.lastCheckAt === undefined) continue;
       this.#history.recordAttempt(path, { result: "removed", why: "the peer does not offer it any more" }, now);
@@ -492,10 +490,7 @@ export class PeerPaths {
 
   /** Channels are asked for only while somebody talks, and kept for as long as the candidates stand. */
   #fitChannels(now: Instant): void {
-    if (!this.#areChannelsStale) return;
-    const mayAsk = this.#demand.isWanted(now);
-    this.#areChannelsStale = !mayAsk;
-    const { wanted, unwanted } = this.#channels.update(this.#local, this.#remote, mayAsk);
+    const { wanted, unwanted } = this.#channels.update(this.#local, this.#remote, this.#demand.isWanted(now));
     for (const channel of unwanted) {
       this.#removeChannel(channel, "its relay is not used any more", now);
       this.#events.push({ kind: "channel-unwanted", ...channel.place });

@@ -28,6 +28,7 @@ export interface ChannelChanges {
   readonly unwanted: readonly RelayChannel[];
 }
 
+const NO_CHANGES: ChannelChanges = { wanted: [], unwanted: [] };
 /** Allocations that are used for one peer. */
 const MAX_ALLOCATIONS = 4;
 /** Channels for one peer through one allocation. */
@@ -41,9 +42,18 @@ const KIND_ORDER: readonly CandidateKind[] = ["relayed", "server-reflexive", "po
 export class RelayChannels {
   readonly #channels = new Map<string, RelayChannel>(); // bounded: MAX_ALLOCATIONS × MAX_CHANNELS_EACH
   #learnt: readonly ChannelPlace[] = []; // bounded: MAX_ALLOCATIONS × MAX_LEARNT
+  /** Candidates have changed since the channels were fitted to them. */
+  #isStale = false;
 
-  /** Fits the channels to the candidates. With `mayAsk` false none are added. */
+  /** Our candidates have changed, or the peer's. */
+  handleCandidatesChanged(): void {
+    this.#isStale = true;
+  }
+
+  /** Fits the channels to the candidates if these have changed. With `mayAsk` false none are added before it is true. */
   update(local: readonly LocalCandidate[], remote: readonly RemoteCandidate[], mayAsk: boolean): ChannelChanges {
+    if (!this.#isStale) return NO_CHANGES;
+    this.#isStale = !mayAsk;
     const needed = new Map<string, Pick<RelayChannel, "place" | "candidate">>();
     for (const allocation of local.filter(isAllocation).slice(0, MAX_ALLOCATIONS)) {
       for (const entry of this.#neededThrough(allocation, remote)) needed.set(placeKey(entry.place), entry);
@@ -59,12 +69,12 @@ export class RelayChannels {
     return { wanted, unwanted: unwanted.map(([, channel]) => channel) };
   }
 
-  /** The relay has heard the peer from an address without a channel. True if one should be asked for. */
-  learn(place: ChannelPlace): boolean {
-    if (this.#channels.has(placeKey(place)) || classifyAddress(place.peer.address) !== "global") return false;
+  /** The relay has heard the peer from an address without a channel: one should be asked for if that can be a place. */
+  learn(place: ChannelPlace): void {
+    if (this.#channels.has(placeKey(place)) || classifyAddress(place.peer.address) !== "global") return;
     const others = this.#learnt.filter((known) => placeKey(known) !== placeKey(place));
     this.#learnt = [place, ...others].slice(0, MAX_ALLOCATIONS * MAX_LEARNT);
-    return true;
+    this.#isStale = true;
   }
 
   /** The relay has bound a channel; undefined if it is not wanted (any more). */
