@@ -12,6 +12,8 @@ export interface MeshPath extends PathAddress {
   readonly weight: number;
   /** Largest datagram (UDP payload) that passes in one piece, 0 if unknown. */
   readonly mtuBytes: number;
+  /** At most so much of what is spread over several paths goes this way; no limit if left out. */
+  readonly capBytesPerSecond?: number;
 }
 
 export interface MeshSession {

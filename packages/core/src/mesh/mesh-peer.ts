@@ -129,11 +129,12 @@ export class MeshPeer {
   /** Remote addresses of the engine's path table, best first. */
   get table(): readonly MeshPath[] {
     if (this.#usable.length > 0) {
-      return this.#usable.map(({ address, kind, weight, mtuBytes }) => ({
+      return this.#usable.map(({ address, kind, weight, mtuBytes, capBytesPerSecond }) => ({
         ...address,
         relayed: kind === "relayed",
         weight,
         mtuBytes,
+        ...(capBytesPerSecond === undefined ? {} : { capBytesPerSecond }),
       }));
     }
     const provisional = this.#provisional;

@@ -10,6 +10,17 @@ import { classifyAddress, isOfferable } from "./address-class.ts";
 
 export type CandidateKind = "host" | "server-reflexive" | "peer-reflexive" | "port-mapped" | "relayed";
 
+/** What the user has said of one of our links. */
+export interface LinkTraits {
+  /** 0–MAX_LINK_COST: a link is used only while none that costs less works. */
+  readonly cost: number;
+  /** At most so much of what is spread over several links goes by this one; no limit if left out. */
+  readonly capBytesPerSecond?: number;
+}
+
+export const MAX_LINK_COST = 1_000;
+export const USUAL_TRAITS: LinkTraits = { cost: 0 };
+
 /** A candidate of ours. */
 export interface LocalCandidate {
   readonly kind: CandidateKind;
@@ -21,6 +32,8 @@ export interface LocalCandidate {
   readonly priority: number;
   /** Only for `relayed`: the TURN server that holds the allocation. */
   readonly relay?: UdpAddress;
+  /** Of the link; the host's own candidates tell, where they are not the usual ones. */
+  readonly traits?: LinkTraits;
 }
 
 /** A candidate of the peer. */

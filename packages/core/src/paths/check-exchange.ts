@@ -31,7 +31,7 @@ export interface Transmit {
 
 export type ReceivedCheck =
   /** The peer checks a path; it has been answered. */
-  | { readonly kind: "request"; readonly priority: number; readonly place: number }
+  | { readonly kind: "request"; readonly priority: number; readonly place: number; readonly cost?: number }
   /** The peer got our check of this path. */
   | { readonly kind: "answer"; readonly check: InFlightCheck; readonly rttMs: number; readonly mapped: UdpAddress };
 
@@ -81,7 +81,8 @@ export class CheckExchange {
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
     const { place } = this;
-    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place });
+    const { cost } = path.traits;
+    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place, cost });
     this.#transmit({ to: path.address, bytes });
     return true;
   }
@@ -133,7 +134,8 @@ export class CheckExchange {
       return "check-unknown-attribute";
     }
     this.#transmit({ to: from, bytes: encodeCheckAnswer(this.#keys, transactionId, from.remote) });
-    return { kind: "request", priority: request.priority, place: request.place };
+    const { priority, place, cost } = request;
+    return { kind: "request", priority, place, ...(cost === undefined ? {} : { cost }) };
   }
 
   #transmit(transmit: Transmit): void {

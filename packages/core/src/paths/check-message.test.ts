@@ -60,10 +60,20 @@ describe("reading checks", () => {
   it("gives what the other side wrote", () => {
     const request = parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77));
     expect(checkIdOf(request)).toBe(HIGH.receiveCheckId);
-    expect(readCheck(request, HIGH)).toEqual({ kind: "request", priority: 77, place: 0, unknown: [] });
+    expect(readCheck(request, HIGH)).toEqual({ kind: "request", priority: 77, place: 0, cost: 0, unknown: [] });
     const answer = parsed(encodeCheckAnswer(LOW, TRANSACTION_ID, MAPPED));
     expect(readCheck(answer, HIGH)).toEqual({ kind: "answer", mapped: MAPPED });
     expect(readCheck(parsed(encodeCheckRefusal(LOW, TRANSACTION_ID, [0x7abc])), HIGH)).toEqual({ kind: "refusal" });
+  });
+
+  it("tells what the sender's link costs, in requests that are not padded, within bounds", () => {
+    const costOf = (options: Parameters<typeof encodeCheckRequest>[3]): unknown => {
+      const check = readCheck(parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77, options)), HIGH);
+      return typeof check === "object" && check.kind === "request" ? check.cost : check;
+    };
+    expect(costOf({ cost: 10, place: 5 })).toBe(10);
+    expect(costOf({ cost: 4_000_000_000 })).toBe(1_000);
+    expect(costOf({ cost: 10, paddedBytes: 200 })).toBeUndefined();
   });
 
   it("refuses what comes back to its sender", () => {

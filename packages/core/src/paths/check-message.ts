@@ -24,6 +24,7 @@ import {
   verifyFingerprint,
   verifyIntegrity,
 } from "../stun/index.ts";
+import { MAX_LINK_COST } from "./candidate.ts";
 import { checkIdOf } from "./check-id.ts";
 import type { PairKeys } from "./check-keys.ts";
 import type { PathDropReason } from "./path-types.ts";
@@ -33,6 +34,8 @@ export interface CheckRequest {
   readonly priority: number;
   /** Grows each time that the sender's place in the network changes; 0 if it has not. */
   readonly place: number;
+  /** What the link costs that the sender uses for this path; undefined where it does not tell, as padded ones don't. */
+  readonly cost: number | undefined;
   /** Attributes that we would have to understand; the request must be refused. */
   readonly unknown: readonly number[];
 }
@@ -58,14 +61,14 @@ const REQUEST_BYTES = 92;
 const ATTRIBUTE_HEADER_BYTES = 4;
 
 /**
- * `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. `place` is left
- * out of padded requests, and while it is 0.
+ * `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. `place` and
+ * `cost` are left out of padded requests, and while they are 0.
  */
 export function encodeCheckRequest(
   keys: PairKeys,
   transactionId: Uint8Array,
   priority: number,
-  { paddedBytes, place = 0 }: { readonly paddedBytes?: number; readonly place?: number } = {},
+  { paddedBytes, place = 0, cost = 0 }: { paddedBytes?: number; place?: number; cost?: number } = {},
 ): Uint8Array {
   const attributes: { type: number; value: Uint8Array }[] = [
     { type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) },
@@ -73,7 +76,10 @@ export function encodeCheckRequest(
   if (paddedBytes !== undefined) {
     const value = new Uint8Array(paddedBytes - REQUEST_BYTES - ATTRIBUTE_HEADER_BYTES);
     attributes.push({ type: STUN_ATTRIBUTE.padding, value });
-  } else if (place > 0) attributes.push({ type: STUN_ATTRIBUTE.place, value: encodeUint32(place) });
+  } else {
+    if (place > 0) attributes.push({ type: STUN_ATTRIBUTE.place, value: encodeUint32(place) });
+    if (cost > 0) attributes.push({ type: STUN_ATTRIBUTE.linkCost, value: encodeUint32(cost) });
+  }
   return encode(keys, "request", transactionId, attributes);
 }
 
@@ -110,7 +116,13 @@ function readRequest(message: StunMessage, unknown: readonly number[]): Check | 
   const priority = value === undefined ? undefined : parseUint32(value);
   if (priority === undefined) return "check-malformed";
   const place = findAttribute(message, STUN_ATTRIBUTE.place);
-  return { kind: "request", priority, place: (place && parseUint32(place)) ?? 0, unknown };
+  return { kind: "request", priority, place: (place && parseUint32(place)) ?? 0, cost: readCost(message), unknown };
+}
+
+function readCost(message: StunMessage): number | undefined {
+  if (findAttribute(message, STUN_ATTRIBUTE.padding) !== undefined) return undefined;
+  const value = findAttribute(message, STUN_ATTRIBUTE.linkCost);
+  return Math.min((value && parseUint32(value)) ?? 0, MAX_LINK_COST);
 }
 
 function encode(

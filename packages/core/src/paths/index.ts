@@ -12,9 +12,11 @@ export { type CallBody, type CallType, encodedCallBytes } from "./call-body.ts";
 export {
   type CandidateKind,
   candidatePriority,
+  type LinkTraits,
   type LocalCandidate,
   linkPreferenceOf,
   MAX_CANDIDATES,
+  MAX_LINK_COST,
   MIN_DATAGRAM_PREFERENCE,
   offeredCandidates,
   type RemoteCandidate,

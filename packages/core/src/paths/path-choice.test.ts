@@ -14,6 +14,7 @@ function path(key: string, rttMs: number, more: Partial<PathMetrics> = {}): Path
     kind: "direct",
     relays: 0,
     overStream: false,
+    cost: 0,
     isNarrow: false,
     isLossy: false,
     isProven: true,
@@ -52,6 +53,24 @@ describe("path choice", () => {
     const narrowRelay = path("r", 1, { kind: "relayed", isNarrow: true });
     expect(choosePath([narrow, narrowRelay], narrowRelay)?.path).toBe(narrow);
     expect([narrowRelay, narrow, stream].sort(comparePaths)).toEqual([stream, narrow, narrowRelay]);
+  });
+
+  it("takes a costly link only while no cheaper one works, and says why it leaves it", () => {
+    const costly = path("a", 5, { cost: 10 });
+    const cheapRelay = path("b", 200, { cost: 0, kind: "relayed", relays: 1 });
+    expect(choosePath([costly, cheapRelay], costly)).toEqual({ path: cheapRelay, why: "its link costs less" });
+    expect(choosePath([costly], cheapRelay)).toEqual({ path: costly, why: "the former path does not answer" });
+    const [narrow, lossy] = [
+      { ...cheapRelay, isNarrow: true },
+      { ...cheapRelay, isLossy: true, isProven: false },
+    ];
+    expect(choosePath([costly, narrow], narrow)?.path).toBe(costly);
+    expect(choosePath([costly, lossy], lossy)?.path).toBe(costly);
+    expect([costly, path("c", 300, { cost: 9 }), cheapRelay].sort(comparePaths).map(({ key }) => key)).toEqual([
+      "b",
+      "c",
+      "a",
+    ]);
   });
 
   it.each([
@@ -107,6 +126,7 @@ describe("path choice", () => {
     relayCount: fc.integer({ min: 1, max: 2 }),
     isStream: fc.boolean(),
     isNarrow: fc.boolean(),
+    cost: fc.integer({ min: 0, max: 2 }),
     delivery: fc.constantFrom("lossy", "proven", "unknown"),
   });
   const anyPaths = fc.array(anyPath, { minLength: 1, maxLength: 8 }).map((paths) =>
@@ -147,7 +167,7 @@ describe("path choice", () => {
     );
   });
 
-  it("never chooses a narrow, relayed or stream path while there is a better one, nor one that is clearly slower", () => {
+  it("never chooses a narrow, costly, relayed or stream path while there is a better one, nor one that is clearly slower", () => {
     /** Those that are so; all if none is. */
     const preferring = (paths: PathMetrics[], isBetter: (path: PathMetrics) => boolean): PathMetrics[] =>
       paths.some(isBetter) ? paths.filter(isBetter) : paths;
@@ -155,7 +175,9 @@ describe("path choice", () => {
       fc.property(soundPaths, fc.nat(), (paths, start) => {
         const chosen = choosePath(paths, paths[start % paths.length])!.path;
         const full = preferring(paths, ({ isNarrow }) => !isNarrow);
-        const direct = preferring(full, ({ kind }) => kind === "direct");
+        const cheapest = Math.min(...full.map(({ cost }) => cost));
+        const cheap = preferring(full, ({ cost }) => cost === cheapest);
+        const direct = preferring(cheap, ({ kind }) => kind === "direct");
         const best = preferring(direct, ({ overStream }) => !overStream);
         expect(best).toContain(chosen);
         const fastest = Math.min(...best.map(({ rttMs }) => rttMs));

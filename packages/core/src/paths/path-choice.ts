@@ -1,9 +1,8 @@
 /**
  * Which path carries the traffic: pure functions on measured values.
  *
- * Paths that carry full packets before narrow ones, direct before relayed, relayed over UDP before relayed by a stream
- * (TCP, TLS) at either end. Then the round-trip time,
- * with hysteresis: the active path stays until another is faster by 10 ms and by 20 %. Among paths that are about equally
+ * Paths that carry full packets before narrow ones, cheap links before costly ones, direct before relayed, relayed over
+ * UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time, with hysteresis: the active path stays until another is faster by 10 ms and by 20 %. Among paths that are about equally
  * fast (half of that) IPv6 is preferred, then the nearer address (loopback, link-local, private), then the preferred
  * link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
  * measurements it never changes twice.
@@ -11,6 +10,7 @@
  * A path that loses too much (`LossWatch`) comes behind all that do not: even a stream serves better. It is left only for
  * one that has shown that it delivers.
  */
+import { MAX_LINK_COST } from "./candidate.ts";
 import type { PathKind } from "./path-types.ts";
 
 export interface PathMetrics {
@@ -21,6 +21,8 @@ export interface PathMetrics {
   readonly relays: number;
   /** Relayed, and one of the ends reaches its relay by a stream: what one lost packet holds up waits. */
   readonly overStream: boolean;
+  /** Of the links of both ends together; 0 is usual. */
+  readonly cost: number;
   /** Small packets pass, and large ones vanish. */
   readonly isNarrow: boolean;
   /** It loses so much that others come first. */
@@ -47,6 +49,8 @@ export interface PathChoice<T> {
 
 const HYSTERESIS_MS = 10;
 const HYSTERESIS_RATIO = 0.2;
+/** How many different costs there are: that of our link and that of the peer's add up. */
+const COSTS = 2 * MAX_LINK_COST + 1;
 
 /** The best of `trusted`, undefined if there is none. `current` counts only if it is among them. */
 export function choosePath<T extends PathMetrics>(
@@ -84,9 +88,10 @@ export function comparePaths(a: PathMetrics, b: PathMetrics): number {
 }
 
 /** Paths of a smaller class are better, however slow. */
-function classOf({ kind, overStream, isLossy, isNarrow }: PathMetrics): number {
+function classOf({ kind, overStream, isLossy, isNarrow, cost }: PathMetrics): number {
   const relayed = overStream ? 2 : 1;
-  return (isNarrow ? 6 : 0) + (isLossy ? 3 : 0) + (kind === "direct" ? 0 : relayed);
+  const fault = (isNarrow ? 2 : 0) + (isLossy ? 1 : 0);
+  return 3 * (COSTS * fault + cost) + (kind === "direct" ? 0 : relayed);
 }
 
 /** True if `rttMs` is worse than `otherMs` by `share` of the hysteresis, both absolutely and relatively. */
@@ -125,6 +130,7 @@ function whyNew(path: PathMetrics, current: PathMetrics | undefined, trusted: re
   if (current.isLossy && !path.isLossy) {
     return `the former path loses ${Math.round(100 * current.loss.ratio)} % of the checks`;
   }
+  if (current.cost > path.cost) return "its link costs less";
   return path.kind === "direct" ? "direct instead of relayed" : "relayed over UDP instead of a stream";
 }
 

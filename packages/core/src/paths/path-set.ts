@@ -8,10 +8,12 @@ import { ipFamilyOf, isOfferable } from "./address-class.ts";
 import {
   isRelayedPriority,
   isStreamPriority,
+  type LinkTraits,
   type LocalCandidate,
   linkPreferenceOf,
   MAX_PEER_REFLEXIVE,
   type RemoteCandidate,
+  USUAL_TRAITS,
 } from "./candidate.ts";
 import { CHANNEL_HEADER_BYTES } from "./check-exchange.ts";
 import { Path } from "./path.ts";
@@ -24,6 +26,7 @@ export const MAX_PATHS = 128;
 interface Link {
   readonly families: ReadonlySet<4 | 6>;
   readonly preference: number;
+  readonly traits: LinkTraits;
   /** No UDP socket, but a stream to a relay: only channels lead through it. */
   readonly isStream: boolean;
   /** The addresses of its interface. */
@@ -36,6 +39,8 @@ export interface LinkChanges {
   readonly removed: readonly Path[];
   /** Paths on links that have lost an address of the path's family: the packets may have come from it. */
   readonly doubtful: readonly Path[];
+  /** Paths that cost more or less than before, which the peer learns by a check. */
+  readonly repriced: readonly Path[];
 }
 
 export class PathSet {
@@ -66,22 +71,33 @@ export class PathSet {
 
   setLinks(candidates: readonly LocalCandidate[]): LinkChanges {
     const before = new Map(this.#links);
-    this.#links.clear();
-    this.#own = new Set(
-      candidates.filter(({ kind }) => kind === "host").map(({ address }) => formatUdpAddress(address)),
-    );
-    for (const [id, own] of Map.groupBy(candidates, ({ linkId }) => linkId)) this.#links.set(id, describeLink(own));
-    for (const [id, { like }] of before) if (like !== undefined) this.adoptLink(id, like);
+    this.#describeLinks(candidates, before);
     const removed: Path[] = [];
     const doubtful: Path[] = [];
+    const repriced: Path[] = [];
     for (const path of this.#paths.values()) {
       const link = this.#links.get(path.address.linkId);
       const isUnreachable = link === undefined || !(link.isStream || link.families.has(path.family));
       if (isUnreachable) removed.push(path);
       else if (hasLostAddress(before.get(path.address.linkId), link, path.family)) doubtful.push(path);
+      if (link === undefined) continue;
+      if (link.traits.cost !== path.traits.cost) repriced.push(path);
+      path.traits = link.traits;
     }
     for (const path of removed) this.#paths.delete(path.key);
-    return { removed, doubtful };
+    return { removed, doubtful, repriced };
+  }
+
+  #describeLinks(candidates: readonly LocalCandidate[], before: ReadonlyMap<LinkId, Link>): void {
+    this.#links.clear();
+    this.#own = new Set(
+      candidates.filter(({ kind }) => kind === "host").map(({ address }) => formatUdpAddress(address)),
+    );
+    const dearest = Math.max(0, ...candidates.map(({ traits }) => traits?.cost ?? 0));
+    for (const [id, own] of Map.groupBy(candidates, ({ linkId }) => linkId)) {
+      this.#links.set(id, describeLink(own, dearest));
+    }
+    for (const [id, { like }] of before) if (like !== undefined) this.adoptLink(id, like);
   }
 
   /**
@@ -126,6 +142,12 @@ export class PathSet {
     const path = this.#add(from, { kind: "peer-reflexive", address: from.remote, priority }, link);
     if (path !== undefined && isRelayedPriority(priority)) path.kind = "relayed";
     return path;
+  }
+
+  /** What the peer's check that came this way tells of its link. */
+  handlePeerCost(from: PathAddress, cost: number | undefined): void {
+    const path = this.get(from);
+    if (path !== undefined && cost !== undefined) path.peerCost = cost;
   }
 
   /** The path through a channel that leads to a candidate of the peer's. */
@@ -188,6 +210,7 @@ export class PathSet {
       remoteKind: candidate.kind,
       priority: candidate.priority,
       linkPreference: link.preference,
+      traits: link.traits,
       fullDatagramBytes: this.#fullDatagramBytes + (address.channel === null ? 0 : CHANNEL_HEADER_BYTES),
       overStream: link.isStream || isStreamPriority(candidate.priority),
     });
@@ -222,7 +245,10 @@ function isFor({ families, like }: Link, { address }: RemoteCandidate): boolean 
   return like === undefined && families.has(ipFamilyOf(address.address));
 }
 
-function describeLink(candidates: readonly LocalCandidate[]): Link {
+/** `dearest`: nobody knows which link a stream leaves by, so it counts as the one that costs the most. */
+function describeLink(candidates: readonly LocalCandidate[], dearest: number): Link {
+  const isStream = candidates.every(({ priority }) => isStreamPriority(priority));
+  const traits = candidates.find((candidate) => candidate.traits !== undefined)?.traits ?? USUAL_TRAITS;
   const hosts = candidates.filter(({ kind }) => kind === "host").map(({ address }) => address.address);
   return {
     // The family of a relayed address is the relay's affair.
@@ -230,7 +256,8 @@ function describeLink(candidates: readonly LocalCandidate[]): Link {
       candidates.filter(({ kind }) => kind !== "relayed").map(({ address }) => ipFamilyOf(address.address)),
     ),
     preference: Math.max(...candidates.map(({ priority }) => linkPreferenceOf(priority))),
-    isStream: candidates.every(({ priority }) => isStreamPriority(priority)),
+    traits: isStream ? { cost: dearest } : traits,
+    isStream,
     hosts: new Set(hosts),
   };
 }

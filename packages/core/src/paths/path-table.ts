@@ -1,5 +1,6 @@
 /** How the paths look from outside: the engine's table and the snapshot. */
 import type { Instant } from "../time.ts";
+import type { LinkTraits } from "./candidate.ts";
 import type { Path } from "./path.ts";
 import { comparePaths } from "./path-choice.ts";
 import type { ActivePath, PathSnapshot, PathState, TrafficMode, UsablePath } from "./path-types.ts";
@@ -26,9 +27,15 @@ export function makeTable(all: Iterable<Path>, active: Path | undefined, hasTraf
       trusted: !hasTraffic || path.isTrusted(now),
       rttMs: path.rttMs,
       mtuBytes: path.mtu.mtuBytes,
+      cost: path.cost,
+      ...capOf(path.traits),
     };
   });
   return { paths, mode: inDoubt ? "redundant" : "best" };
+}
+
+function capOf({ capBytesPerSecond }: LinkTraits): Pick<UsablePath, "capBytesPerSecond"> {
+  return capBytesPerSecond === undefined ? {} : { capBytesPerSecond };
 }
 
 /** True if the engine would not notice a difference. */
@@ -43,7 +50,8 @@ export function tableEquals(a: PathTable, b: PathTable): boolean {
       other.address === path.address &&
       other.kind === path.kind &&
       other.weight === path.weight &&
-      other.mtuBytes === path.mtuBytes
+      other.mtuBytes === path.mtuBytes &&
+      other.capBytesPerSecond === path.capBytesPerSecond
     );
   });
 }

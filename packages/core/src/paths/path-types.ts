@@ -19,6 +19,10 @@ export interface UsablePath {
   readonly rttMs: number;
   /** Largest datagram (UDP payload) that passes in one piece, 0 if unknown. */
   readonly mtuBytes: number;
+  /** Of the links of both ends together; what is spread goes only by paths that cost no more than the active one. */
+  readonly cost: number;
+  /** At most so much of what is spread goes this way; no limit if left out. */
+  readonly capBytesPerSecond?: number;
 }
 
 /** How the engine should use the table: `redundant` while the active path is in doubt. */

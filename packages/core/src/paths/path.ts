@@ -9,7 +9,7 @@
 import type { PathAddress, UdpAddress } from "../net/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
 import { ipFamilyOf } from "./address-class.ts";
-import { type CandidateKind, localityRank } from "./candidate.ts";
+import { type CandidateKind, type LinkTraits, localityRank } from "./candidate.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { MtuSearch } from "./mtu-search.ts";
 import type { PathMetrics } from "./path-choice.ts";
@@ -42,6 +42,7 @@ export interface PathOptions {
   /** Of the remote candidate. */
   readonly priority: number;
   readonly linkPreference: number;
+  readonly traits: LinkTraits;
   /** Largest datagram that there will be to send: UDP payload, with the channel's header. */
   readonly fullDatagramBytes: number;
   /** Our relay, or the peer's, is reached by a stream. */
@@ -62,6 +63,10 @@ export class Path implements PathMetrics {
   readonly remoteKind: CandidateKind;
   readonly priority: number;
   readonly linkPreference: number;
+  /** Of our link. */
+  traits: LinkTraits;
+  /** What the peer's link costs, as its checks that come this way tell. */
+  peerCost = 0;
   /** Our relay, or the peer's, is reached by a stream. */
   overStream: boolean;
   readonly family: 4 | 6;
@@ -98,6 +103,7 @@ export class Path implements PathMetrics {
     this.remoteKind = options.remoteKind;
     this.priority = options.priority;
     this.linkPreference = options.linkPreference;
+    this.traits = options.traits;
     this.overStream = options.overStream;
     this.family = ipFamilyOf(options.address.remote.address);
     this.locality = localityRank(options.address.remote.address);
@@ -108,6 +114,10 @@ export class Path implements PathMetrics {
   get relays(): number {
     if (this.kind === "direct") return 0;
     return this.address.channel !== null && this.remoteKind === "relayed" ? 2 : 1;
+  }
+
+  get cost(): number {
+    return this.traits.cost + this.peerCost;
   }
 
   get isLossy(): boolean {

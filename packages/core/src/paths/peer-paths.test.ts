@@ -293,7 +293,7 @@ describe("answers", () => {
   it("make the path usable and active, with its round-trip time", () => {
     const paths = machine();
     establish(paths, at("203.0.113.5"));
-    const path = { address: at("203.0.113.5"), kind: "direct", weight: 1, trusted: true, rttMs: 10 };
+    const path = { address: at("203.0.113.5"), kind: "direct", weight: 1, trusted: true, rttMs: 10, cost: 0 };
     expect(events(paths, "paths")).toEqual([
       { kind: "paths", mode: "best", paths: [{ ...path, mtuBytes: 0 }] },
       { kind: "paths", mode: "best", paths: [{ ...path, mtuBytes: 1_440 }] },

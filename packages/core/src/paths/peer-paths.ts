@@ -134,6 +134,7 @@ export class PeerPaths {
       this.#punch.handleHeard(from, now);
       // Priorities have 31 bits (RFC 8445 §5.1.2).
       this.#checkInReturn(from, received.priority % 0x8000_0000, now);
+      this.#set.handlePeerCost(from, received.cost);
       if (this.#peerPlace.handleCheck(received.place)) this.#doubtAll(now);
     } else {
       this.#handleAnswer(received, now);
@@ -196,7 +197,7 @@ export class PeerPaths {
     if (JSON.stringify(candidates) === JSON.stringify(this.#local)) return;
     this.#local = [...candidates];
     this.#channels.handleCandidatesChanged();
-    const { removed, doubtful } = this.#set.setLinks(candidates);
+    const { removed, doubtful, repriced } = this.#set.setLinks(candidates);
     for (const path of removed) this.#history.recordAttempt(path, { result: "removed", why: "its link is gone" }, now);
     for (const path of doubtful) {
       path.doubt(now);
@@ -206,6 +207,7 @@ export class PeerPaths {
     const hasTraffic = this.#demand.hasTraffic(now);
     if (this.#demand.isWanted(now)) {
       for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
+      for (const path of repriced) path.startRun(now, 1);
       // Without a direct path that is above doubt the attempt makes an offer, which is worth more.
       this.#calls.wantUpdate(this.#newCallId());
       if (hasTraffic) this.#attempts.restart(now);
