@@ -14,7 +14,7 @@ import type { Instant } from "../time.ts";
 /** Samples that are taken of a NAT with varying ports when it has been examined. */
 const FIRST_SAMPLES = 8;
 /** When somebody is about to guess its ports: to see where a counter is, and for everything else to see more. */
-const COUNTER_SAMPLES = 4;
+const COUNTER_SAMPLES = 6;
 const FURTHER_SAMPLES = 16;
 const MAX_SERVERS_ASKED = 2;
 

@@ -67,7 +67,7 @@ function patternOf(samples: readonly PortSample[], unseenMappings: number): Port
   if (distinct.length < MIN_SAMPLES) return { kind: "unknown" };
   const newestAt = distinct.at(-1)?.at ?? 0;
   const burst = distinct.filter(({ at }) => newestAt - at <= BURST_MS);
-  const sequence = sequenceOf(burst.length >= MIN_SAMPLES ? burst : distinct, unseenMappings);
+  const sequence = sequenceOf(burst.length >= MIN_SAMPLES ? burst : distinct, distinct, unseenMappings);
   if (sequence !== undefined) return sequence;
   const ranges = blocksOf(distinct.map(({ mapped }) => mapped.port));
   return ranges === undefined ? { kind: "random" } : { kind: "block", ranges };
@@ -95,11 +95,17 @@ function preservedPorts(samples: readonly PortSample[]): PortRange[] | undefined
   return preserved.map((port) => ({ first: port, last: port }));
 }
 
-function sequenceOf(samples: readonly PortSample[], unseenMappings: number): SequentialPattern | undefined {
+/** `known`: those from before as well, as a counter keeps its step. */
+function sequenceOf(
+  samples: readonly PortSample[],
+  known: readonly PortSample[],
+  unseenMappings: number,
+): SequentialPattern | undefined {
   for (const sign of [1, -1] as const) {
     const gaps = regularGaps(samples, sign) ?? regularGaps(inPortOrder(samples, sign), sign);
     if (gaps === undefined) continue;
-    const step = gaps.reduce(greatestCommonDivisor, 0);
+    // Others' mappings may hide it in a few gaps.
+    const step = [...gaps, ...nearGaps(known, sign)].reduce(greatestCommonDivisor, 0);
     const counted = gaps.reduce((sum, ports) => sum + ports / step, 0);
     const others = Math.max(0, counted - gaps.length - unseenMappings);
     const { port, at } = furthest(samples, sign);
@@ -112,15 +118,24 @@ function sequenceOf(samples: readonly PortSample[], unseenMappings: number): Seq
 
 /** Distances from each to the next, if a counter has made them, without those that are none of its; else undefined. */
 function regularGaps(samples: readonly PortSample[], sign: 1 | -1): number[] | undefined {
-  const gaps = samples.slice(1).map(({ mapped }, index) => {
-    return sign * cyclicDistance(samples[index]?.mapped.port ?? mapped.port, mapped.port);
-  });
+  const gaps = gapsOf(samples, sign);
   const far = samples.length >= ORDER_SAMPLES ? NEAR_PORTS_IN_ORDER : NEAR_PORTS;
   if (gaps.length >= MIN_SAMPLES - 1 && gaps.every((ports) => ports > 0 && ports <= far)) return gaps;
   const near = gaps.filter((ports) => ports > 0 && ports <= NEAR_PORTS);
   const leaps = gaps.filter((ports) => Math.abs(ports) > LEAP_PORTS);
   const isRegular = near.length + leaps.length === gaps.length && leaps.length * LEAP_EXCEPTIONS <= gaps.length;
   return isRegular && near.length >= MIN_SAMPLES - 1 ? near : undefined;
+}
+
+/** Distances that a counter most likely has made, as they are so small. */
+function nearGaps(samples: readonly PortSample[], sign: 1 | -1): number[] {
+  return gapsOf(samples, sign).filter((ports) => ports > 0 && ports <= NEAR_PORTS);
+}
+
+function gapsOf(samples: readonly PortSample[], sign: 1 | -1): number[] {
+  return samples.slice(1).map(({ mapped }, index) => {
+    return sign * cyclicDistance(samples[index]?.mapped.port ?? mapped.port, mapped.port);
+  });
 }
 
 /** By port where they lie so close together that only a counter makes them; else nothing. */

@@ -80,6 +80,13 @@ describe("port pattern", () => {
     );
   });
 
+  it("has the step that earlier samples have shown, where others hide it in the latest ones", () => {
+    const earlier = samplesOf([2000, 2002, 2004, 2008, 2010]);
+    const latest = samplesOf([2600, 2604, 2608]).map((sample) => ({ ...sample, at: (sample.at + 60_000) as Instant }));
+    const pattern = { kind: "sequential", step: 2, last: 2608, at: 60_040 };
+    expect(learnPorts([...earlier, ...latest])).toMatchObject({ pattern });
+  });
+
   it("is preserving if most new sockets keep their port", () => {
     const samples = [50_000, 50_001, 50_002].flatMap((port) => samplesOf([port, port + 700], port));
     const { pattern } = learnPorts([...samples, ...samplesOf([7777], 50_003)]);

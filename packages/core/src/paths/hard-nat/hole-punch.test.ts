@@ -7,6 +7,7 @@ import { PathSet } from "../path-set.ts";
 import { HolePunch } from "./hole-punch.ts";
 import {
   AIMED_SOCKETS,
+  AIMED_VOLLEYS,
   ALONE_MS,
   MAX_ATTEMPT_BYTES,
   MAX_ATTEMPT_SOCKETS,
@@ -184,7 +185,7 @@ describe("coming to an agreement", () => {
     expect(end.sent.length).toBeGreaterThan(10);
   });
 
-  it("between two counters both tell the port that the other should aim at, and open a few sockets to it", () => {
+  it("between two counters both tell the ports that the other should aim at, and open a few sockets to each", () => {
     const counter = { kind: "sequential", step: 2, last: 3_000, at: START, othersPerSecond: 0 } as const;
     const end = new End(VARYING, VARYING);
     end.run(ALONE_MS);
@@ -195,14 +196,27 @@ describe("coming to an agreement", () => {
     expect(end.punch.wantsPorts(end.now)).toBe(true);
     end.run(0);
     const from = { ...HERE, port: 3_000 + AIMED_SOCKETS + 2 };
-    expect(end.punch.takeMessage()).toEqual({ step: "propose", role: "aimed", from });
-    end.tell({ step: "accept", role: "aimed", from: { ...THERE, port: 7_777 } });
-    end.run(1_000);
-    expect(new Set(end.sent.map(({ linkId }) => linkId)).size).toBe(AIMED_SOCKETS);
-    expect(end.sent.every(({ remote }) => remote.port === 7_777)).toBe(true);
-    const [hit = 0] = end.open;
-    end.hear(hit, 7_777);
+    const furtherPorts = [from.port + 2 * AIMED_SOCKETS, from.port + 4 * AIMED_SOCKETS];
+    expect(end.punch.takeMessage()).toEqual({ step: "propose", role: "aimed", from, furtherPorts });
+    const offered = [7_777, 8_888, 9_999, 10_000, 11_000];
+    const accept = { step: "accept", role: "aimed", from: { ...THERE, port: 7_777 } } as const;
+    end.tell({ ...accept, furtherPorts: offered.slice(1) });
+    end.run(2_000);
+    expect(new Set(end.sent.map(({ linkId }) => linkId)).size).toBe(AIMED_VOLLEYS * AIMED_SOCKETS);
+    const volleys = offered.slice(0, AIMED_VOLLEYS).flatMap((port) => Array<number>(AIMED_SOCKETS).fill(port));
+    expect(end.sent.map(({ remote }) => remote.port)).toEqual(volleys);
+    const hit = [...end.open][AIMED_SOCKETS] ?? 0;
+    end.hear(hit, 8_888);
     expect([...end.open]).toEqual([hit]);
+  });
+
+  it("aims one volley at a peer that tells one port only", () => {
+    const counter = { kind: "sequential", step: 1, last: 3_000, at: START, othersPerSecond: 0 } as const;
+    const end = new End(VARYING, VARYING);
+    end.ownPorts = [{ address: HERE.address, pattern: counter }];
+    end.tell({ step: "propose", role: "aimed", from: { ...THERE, port: 7_777 } });
+    end.run(3_000);
+    expect(end.sent.map(({ remote }) => remote.port)).toEqual(Array<number>(AIMED_SOCKETS).fill(7_777));
   });
 
   it("does not let itself be aimed at where its own ports can't be foretold", () => {

@@ -19,10 +19,11 @@ import type { PairKeys } from "../check-keys.ts";
 import type { PathSet } from "../path-set.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import { AdoptedLinks } from "./adopted-links.ts";
-import { counterAt, maxSocketsAt, portToAimAt } from "./own-ports.ts";
+import { counterAt, maxSocketsAt, portsToAimAt } from "./own-ports.ts";
 import { PortSide } from "./port-side.ts";
 import {
   AIMED_SOCKETS,
+  AIMED_VOLLEYS,
   ALONE_MS,
   ATTEMPTS_BEFORE_GUESS,
   MAX_OPEN_SOCKETS,
@@ -46,7 +47,7 @@ import {
 } from "./punch-plan.ts";
 import type { PunchTurn } from "./punch-turn.ts";
 import type { PunchEvent, PunchRecord, PunchResult, PunchSituation, PunchSnapshot } from "./punch-types.ts";
-import { SocketSide } from "./socket-side.ts";
+import { SocketSide, type SocketVolleys } from "./socket-side.ts";
 
 export interface HolePunchOptions {
   readonly keys: PairKeys;
@@ -79,7 +80,7 @@ const IDLE: State = { kind: "idle" };
 const WORDS: Readonly<Record<PunchRole, string>> = {
   sockets: "many sockets here",
   ports: "many ports there",
-  aimed: "some sockets here and one foretold port there",
+  aimed: "some sockets here and foretold ports there",
 };
 const MAX_RECORDS = 8;
 /** A refusal for want of a turn ends soon; one by a setting does not. */
@@ -247,7 +248,7 @@ export class HolePunch {
       return;
     }
     this.#state = { kind: "proposed", role: plan.role, vantage, at: now };
-    this.#message = { step: "propose", role: plan.role, from: this.#placeOf(plan.role, vantage, now) };
+    this.#message = { step: "propose", role: plan.role, ...this.#placeOf(plan.role, vantage, now) };
   }
 
   #handleProposal(proposal: PunchMessage, now: Instant): void {
@@ -259,7 +260,7 @@ export class HolePunch {
       const { sendCheckId, receiveCheckId } = this.#options.keys;
       if (state.role !== role && sendCheckId < receiveCheckId) return;
       if (state.role === role) {
-        this.#begin(role, state.vantage, proposal.from, now);
+        this.#begin(role, state.vantage, proposal, now);
         return;
       }
     }
@@ -270,8 +271,8 @@ export class HolePunch {
       this.#message = { step: "refuse", role, from, why: refusal ?? "unable" };
       return;
     }
-    this.#message = { step: "accept", role, from: this.#placeOf(role, vantage, now) };
-    this.#begin(role, vantage, proposal.from, now);
+    this.#message = { step: "accept", role, ...this.#placeOf(role, vantage, now) };
+    this.#begin(role, vantage, proposal, now);
   }
 
   #refusal(proposal: PunchMessage, vantage: Vantage | undefined, now: Instant): PunchRefusal | undefined {
@@ -291,7 +292,7 @@ export class HolePunch {
       this.#memory.waitFor(REFUSAL_WAITS_MS[why], now);
       this.#giveUp(state, { result: "refused", refusal: why }, now);
     } else if (reply.role === otherRole(state.role) && mayAimAt(reply.from, this.#situation.remote)) {
-      this.#begin(state.role, state.vantage, reply.from, now);
+      this.#begin(state.role, state.vantage, reply, now);
     }
   }
 
@@ -319,13 +320,13 @@ export class HolePunch {
 
   // The attempt
 
-  #begin(role: PunchRole, vantage: Vantage, target: UdpAddress, now: Instant): void {
+  #begin(role: PunchRole, vantage: Vantage, { from: target, furtherPorts = [] }: PunchMessage, now: Instant): void {
     const { keys, random } = this.#options;
     const options = { keys, random, target };
     const side =
       role === "ports"
         ? new PortSide(options, vantage.linkId, this.#portsOf(target, now), now)
-        : new SocketSide({ ...options, maxSockets: this.#maxSockets(role, vantage) }, vantage.linkId, now);
+        : new SocketSide({ ...options, ...this.#volleys(role, vantage, furtherPorts) }, vantage.linkId, now);
     this.#state = { kind: "running", role, side, target, at: now, hitAt: undefined };
     this.#events.push({ kind: "punch-note", text: `punching a hole with ${WORDS[role]}` });
   }
@@ -408,13 +409,17 @@ export class HolePunch {
   }
 
   /** Where we are in this role, as the peer is told. */
-  #placeOf(role: PunchRole, { address }: Vantage, now: Instant): UdpAddress {
+  #placeOf(role: PunchRole, { address }: Vantage, now: Instant): Pick<PunchMessage, "from" | "furtherPorts"> {
     const counter = role === "aimed" ? counterAt(this.#options.ownPorts(), address.address) : undefined;
-    return counter === undefined ? address : { ...address, port: portToAimAt(counter, now) };
+    const [port, ...furtherPorts] = counter === undefined ? [] : portsToAimAt(counter, now);
+    return port === undefined ? { from: address } : { from: { ...address, port }, furtherPorts };
   }
 
-  #maxSockets(role: PunchRole, { address }: Vantage): number {
-    return role === "aimed" ? AIMED_SOCKETS : maxSocketsAt(this.#options.ownPorts(), address.address);
+  /** How many sockets are opened, and to which ports besides the first. */
+  #volleys(role: PunchRole, { address }: Vantage, furtherPorts: readonly number[]): SocketVolleys {
+    if (role !== "aimed") return { maxSockets: maxSocketsAt(this.#options.ownPorts(), address.address) };
+    const further = furtherPorts.slice(0, AIMED_VOLLEYS - 1);
+    return { maxSockets: AIMED_SOCKETS * (1 + further.length), socketsPerPort: AIMED_SOCKETS, furtherPorts: further };
   }
 
   /** The order in which the ports of the peer's NAT are tried. */

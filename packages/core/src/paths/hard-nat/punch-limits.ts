@@ -15,8 +15,10 @@ export const MAX_ATTEMPT_SOCKETS = 640;
 /** Of a carrier's block of ports we take a quarter at most: the subscriber has other things to do with them. */
 export const BLOCK_SHARE = 4;
 export const MIN_BLOCK_SOCKETS = 16;
-/** That each end opens to the one foretold port of the other: as far as the counters may be off. */
+/** That each end opens to one foretold port of the other: as far as the counters may be off. */
 export const AIMED_SOCKETS = 48;
+/** One after the other, each to a port of its own: somebody else behind the NAT may have got just the one that is foretold. */
+export const AIMED_VOLLEYS = 3;
 /** After the last packet: what is under way may still hit. */
 export const LINGER_MS = 1_500;
 /** From the first hit until a direct path must work. */

@@ -19,10 +19,13 @@ export interface PunchMessage {
   readonly role: PunchRole;
   /** Where the sender's packets come from. The port means nothing in the role `sockets`. */
   readonly from: UdpAddress;
+  /** Only of `aimed`: ports of that address for the next volleys, if the first one misses. */
+  readonly furtherPorts?: readonly number[];
   /** Only of `refuse`. */
   readonly why?: PunchRefusal;
 }
 
+const MAX_FURTHER_PORTS = 8;
 const ROLES: readonly string[] = ["sockets", "ports", "aimed"] satisfies PunchRole[];
 const STEPS: readonly string[] = ["propose", "accept", "refuse"] satisfies PunchMessage["step"][];
 const REFUSALS: readonly string[] = ["busy", "off", "too-soon", "unable"] satisfies PunchRefusal[];
@@ -33,26 +36,37 @@ export function otherRole(role: PunchRole): PunchRole {
 }
 
 /** Fields for the JSON of a call. */
-export function punchFields({ step, role, from, why }: PunchMessage): Record<string, string | number> {
-  return { step, role, address: from.address, port: from.port, ...(why === undefined ? {} : { why }) };
+export function punchFields({ step, role, from, furtherPorts, why }: PunchMessage): Record<string, unknown> {
+  return {
+    step,
+    role,
+    address: from.address,
+    port: from.port,
+    ...(furtherPorts === undefined ? {} : { furtherPorts }),
+    ...(why === undefined ? {} : { why }),
+  };
 }
 
 /** Undefined if it is none, or of a kind that this version does not know. */
 export function parsePunch(value: unknown): PunchMessage | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { step, role, address, port, why } = value as Record<string, unknown>;
+  const { step, role, address, port, furtherPorts, why } = value as Record<string, unknown>;
   if (typeof step !== "string" || !STEPS.includes(step)) return undefined;
   if (typeof role !== "string" || !ROLES.includes(role)) return undefined;
   const ip = typeof address === "string" ? parseIpAddress(address) : undefined;
-  if (ip === undefined || typeof port !== "number" || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    return undefined;
-  }
+  if (ip === undefined || !isPort(port)) return undefined;
+  const further = Array.isArray(furtherPorts) ? furtherPorts.filter(isPort).slice(0, MAX_FURTHER_PORTS) : [];
   const reason = typeof why === "string" && REFUSALS.includes(why) ? { why: why as PunchRefusal } : {};
   // SAFETY: `step` is one of STEPS, `role` one of ROLES and `why` one of REFUSALS.
   return {
     step: step as PunchMessage["step"],
     role: role as PunchRole,
     from: { address: formatIpAddress(ip), port },
+    ...(further.length === 0 ? {} : { furtherPorts: further }),
     ...reason,
   };
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }

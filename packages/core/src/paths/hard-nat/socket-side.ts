@@ -16,10 +16,15 @@ export interface SideOptions {
   readonly target: UdpAddress;
 }
 
-export interface SocketSideOptions extends SideOptions {
+export interface SocketVolleys {
   /** Sockets that the attempt may open. */
   readonly maxSockets: number;
+  /** Ports of the target's address; one after the other takes the place of its port, each after so many sockets. */
+  readonly furtherPorts?: readonly number[];
+  readonly socketsPerPort?: number;
 }
+
+type SocketSideOptions = SideOptions & SocketVolleys;
 
 export type SocketEvent =
   /** Open a socket like that of this link; `handleSocketOpened` tells. */
@@ -68,14 +73,14 @@ export class SocketSide {
       this.close();
       return;
     }
-    const { keys, random, target } = this.#options;
+    const { keys, random } = this.#options;
     const bytes = encodeCheckRequest(keys, random(TRANSACTION_ID_BYTES), candidatePriority("peer-reflexive", 0));
     if (!this.pace.take(bytes.length)) {
       this.#isOpening = false;
       return;
     }
     this.#lastSentAt = now;
-    this.#transmits.push({ to: { linkId, remote: target, channel: null }, bytes });
+    this.#transmits.push({ to: { linkId, remote: this.#target(), channel: null }, bytes });
   }
 
   /** The peer is reached through this socket: it is the caller's, and the others are closed. */
@@ -92,6 +97,14 @@ export class SocketSide {
 
   update(now: Instant): void {
     for (let due = this.#isOpening ? this.pace.due(now) : 0; due > 0 && this.#isOpening; due--) this.#want();
+  }
+
+  /** Of the check that was counted last. */
+  #target(): UdpAddress {
+    const { target, furtherPorts = [], socketsPerPort = Number.POSITIVE_INFINITY } = this.#options;
+    const volley = Math.floor((this.pace.packets - 1) / socketsPerPort);
+    const port = volley === 0 ? target.port : furtherPorts[volley - 1];
+    return { ...target, port: port ?? target.port };
   }
 
   #want(): void {
