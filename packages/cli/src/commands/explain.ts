@@ -51,7 +51,7 @@ function summaryRows(explanation: PeerExplanation): string[][] {
     ["port mapping", formatPortMapping(portMapping)],
     ["relays", relays.length === 0 ? "none" : relays.map(formatRelay).join(", ")],
     ["direct", directOutlook(explanation)],
-    ...punchRows(explanation.punching),
+    ...punchRows(explanation),
     ["packets", formatPackets(explanation)],
   ];
 }
@@ -99,22 +99,30 @@ function directOutlook({ path, nextAttemptInMs, attemptsWithoutDirect }: PeerExp
   return `next attempt in ${Math.ceil(nextAttemptInMs / 1000)} s${tries}`;
 }
 
-/** Nothing where no ports were guessed. */
-function punchRows(punching: PeerExplanation["punching"]): string[][] {
-  if (punching === null || (punching.attempts.length === 0 && punching.state !== "running")) return [];
+/** Nothing where no ports were guessed, nor would be. */
+function punchRows({ punching, path }: PeerExplanation): string[][] {
+  const isOff = punching?.state === "off" && path.kind !== "direct";
+  if (punching === null || (punching.attempts.length === 0 && !isOff && !PUNCH_STEPS.has(punching.state))) return [];
   const last = punching.attempts.at(-1);
   const result = last === undefined ? "" : `${PUNCH_RESULTS[last.result]} after ${formatMs(last.afterMs)}`;
   const sent = last === undefined || last.packets === 0 ? "" : `${last.packets} packets to ${PUNCH_ROLES[last.role]}`;
   const wait = punching.notBeforeInMs ?? 0;
   const next = last?.result !== "direct" && wait > 0 ? `again in ${Math.ceil(wait / 60_000)} min` : "";
-  const now = { off: "off", idle: "", waiting: "waiting for its turn", proposed: "proposed", running: "under way" };
+  const now = {
+    off: "switched off in this network",
+    idle: "",
+    waiting: "waiting for its turn",
+    proposed: "proposed",
+    running: "under way",
+  };
   return [["guessing ports", [now[punching.state], result, sent, next].filter((part) => part !== "").join(", ")]];
 }
 
+const PUNCH_STEPS: ReadonlySet<string> = new Set(["waiting", "proposed", "running"]);
 const PUNCH_ROLES = {
   sockets: "one port, each from a socket of its own",
   ports: "one port each",
-  aimed: "a port that is foretold",
+  aimed: "ports that are foretold",
 } as const;
 const PUNCH_RESULTS = {
   direct: "direct",

@@ -1,31 +1,7 @@
 /** Why two ends have no direct path between them, as far as the report shows. Pure; a table of cases. */
-import type { NatSide, PeerExplanation } from "../local-api/index.ts";
-
-export type ObstacleCase =
-  | "udp-blocked-here"
-  | "udp-blocked-there"
-  | "no-common-ip-version"
-  | "udp-throttled"
-  | "symmetric-both"
-  | "symmetric-port-restricted"
-  | "one-way"
-  | "small-packets-only"
-  | "same-nat"
-  | "looking"
-  | "nat-unknown"
-  | "firewall";
-
-export interface Obstacle {
-  readonly case: ObstacleCase;
-  /** A clause: why there is no direct path. */
-  readonly why: string;
-  /** A clause: what would help; null if nothing needs doing. */
-  readonly help: string | null;
-}
-
-type Facts = Omit<PeerExplanation, "advice">;
-
-const MAP_PORT = "a port mapping (UPnP, NAT-PMP or PCP in the router, or a forwarded UDP port)";
+import type { NatSide } from "../local-api/index.ts";
+import { hardNatObstacle } from "./hard-nat-obstacle.ts";
+import { type Facts, type Obstacle, publicIpv4, versionOf } from "./obstacle.ts";
 
 /** The first obstacle that is certain; else the likeliest. */
 export function directObstacle(facts: Facts): Obstacle {
@@ -35,7 +11,7 @@ export function directObstacle(facts: Facts): Obstacle {
     narrowPath(facts) ??
     blockedUdp(facts) ??
     ipVersions(facts) ??
-    natPair(facts) ??
+    hardNats(facts) ??
     behaviour(facts) ??
     lastGuess(facts)
   );
@@ -108,59 +84,10 @@ function versions({ candidates, nat }: Facts): { here: (4 | 6)[]; there: (4 | 6)
   return { here: usable(nat.here, candidates.here), there: usable(nat.there, candidates.there) };
 }
 
-function natPair(facts: Facts): Obstacle | undefined {
+function hardNats(facts: Facts): Obstacle | undefined {
   const { here, there } = versions(facts);
   // Where both have IPv6 no NAT is in the way.
-  if (here.includes(6) && there.includes(6)) return undefined;
-  const mine = hardness(sideOf(facts.nat.here, 4));
-  const theirs = hardness(sideOf(facts.nat.there, 4));
-  if (isOpen(facts.portMapping.here) || isOpen(facts.portMapping.there)) return undefined;
-  if (mine === "symmetric" && theirs === "symmetric") {
-    return {
-      case: "symmetric-both",
-      why: "both ends are behind symmetric NATs, whose ports can't be foretold",
-      help: `IPv6 at both ends or ${MAP_PORT} at one of them`,
-    };
-  }
-  const isHard = mine !== "easy" && theirs !== "easy" && (mine === "symmetric" || theirs === "symmetric");
-  if (!isHard) return undefined;
-  const { state = "idle" } = facts.punching ?? {};
-  if (state === "running" || state === "proposed" || state === "waiting") {
-    return { case: "looking", why: "a port that fits both NATs is being looked for", help: null };
-  }
-  const symmetric = mine === "symmetric" ? "this machine" : facts.peer.name;
-  const restricted = mine === "symmetric" ? facts.peer.name : "this machine";
-  return {
-    case: "symmetric-port-restricted",
-    why: `${symmetric} is behind a symmetric NAT and ${restricted} behind a port-restricted one, which lets in only ports it has sent to${guessed(facts)}`,
-    help: `${state === "off" ? switchOn(facts) : ""}IPv6 at both ends or ${MAP_PORT} at one of them`,
-  };
-}
-
-function switchOn({ network }: Facts): string {
-  return `let devices guess ports (\`asterism admin network set ${network} --hard-nat-punching on\`), `;
-}
-
-/** What became of guessing ports. */
-function guessed({ punching, peer }: Facts): string {
-  const last = punching?.attempts.at(-1);
-  if (punching === null || last === undefined) return "";
-  if (last.result === "refused" && last.refusal === "off") return `; ${peer.name} may not guess ports`;
-  if (last.result === "unanswered") return `; ${peer.name} has not answered the proposal to guess ports`;
-  if (punching.failures === 0) return "";
-  const many = punching.failures === 1 ? "once" : `${punching.failures} times`;
-  const minutes = Math.ceil((punching.notBeforeInMs ?? 0) / 60_000);
-  const next = minutes === 0 ? "soon" : `in ${minutes} min`;
-  return `, and guessing ports has failed ${many} (${last.packets} packets in ${Math.round(last.afterMs / 1000)} s, again ${next})`;
-}
-
-/** Where servers can't tell the kind, what is known of the mapping or the filtering makes it port-restricted at the worst. */
-function hardness(side: NatSide | undefined): "symmetric" | "port-restricted" | "easy" {
-  if (side === undefined) return "easy";
-  const { type, mapping, filtering } = side;
-  if (type === "symmetric") return "symmetric";
-  const mayBeRestricted = mapping === "endpoint-independent" || filtering === "address-and-port-dependent";
-  return type === "port-restricted cone" || (type === "unknown" && mayBeRestricted) ? "port-restricted" : "easy";
+  return here.includes(6) && there.includes(6) ? undefined : hardNatObstacle(facts);
 }
 
 /** What the checks have shown. */
@@ -208,26 +135,7 @@ function lastGuess(facts: Facts): Obstacle {
   };
 }
 
-function sideOf(sides: readonly NatSide[] | null, version: 4 | 6): NatSide | undefined {
-  return sides?.find(({ ipVersion }) => ipVersion === version);
-}
-
-function isOpen(mappings: readonly string[]): boolean {
-  return mappings.length > 0;
-}
-
-function publicIpv4(candidates: readonly { candidate: string; address: string }[]): string | undefined {
-  const found = candidates.find(
-    ({ candidate, address }) => candidate === "server-reflexive" && versionOf(address) === 4,
-  );
-  return found?.address.split(":")[0];
-}
-
 function portOf(candidates: readonly { candidate: string; address: string }[]): string {
   const host = candidates.find(({ candidate }) => candidate === "host");
   return host?.address.split(":").at(-1) ?? "41641";
-}
-
-function versionOf(address: string): 4 | 6 {
-  return address.startsWith("[") ? 6 : 4;
 }

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { NatSide, PeerExplanation, PunchAttempt, Punching, RelayCheck, TriedPath } from "../local-api/index.ts";
+import type { NatSide, NextPorts, PunchAttempt, Punching, RelayCheck, TriedPath } from "../local-api/index.ts";
+import type { Facts } from "./obstacle.ts";
 import { peerAdvice } from "./peer-advice.ts";
-
-type Facts = Omit<PeerExplanation, "advice">;
 
 const RELAY: RelayCheck = {
   name: "relay.example",
@@ -99,6 +98,23 @@ const guess = (more: Partial<PunchAttempt>): PunchAttempt => {
   const sent = { packets: 640, bytes: 76_800, afterMs: 4_870 };
   return { at: "2026-01-01T00:00:00.000Z", role: "sockets", result: "no-hit", ...sent, refusal: null, ...more };
 };
+const NONE_KNOWN = { step: null, last: null, othersPerSecond: null, ranges: [] };
+const RANDOM = { ...NONE_KNOWN, kind: "random" as const };
+const BLOCK = { ...NONE_KNOWN, kind: "block" as const, ranges: [{ first: 20_480, last: 20_991 }] };
+const COUNTER = { ...NONE_KNOWN, kind: "sequential" as const, step: 1, last: 5_004, othersPerSecond: 0 };
+const next = (ports: Omit<NextPorts, "address">, address: string): NextPorts => ({ ...ports, address });
+/** Two symmetric NATs that give out ports in these ways. */
+function symmetric(
+  here: Omit<NextPorts, "address">,
+  there: Omit<NextPorts, "address">,
+  more: Partial<Punching> = {},
+): Partial<Facts> {
+  return {
+    nat: { here: [nat("symmetric")], there: [nat("symmetric")] },
+    nextPorts: { here: [next(here, "203.0.113.7")], there: [next(there, "203.0.113.9")] },
+    punching: { state: "idle", attempts: [], failures: 0, notBeforeInMs: null, ...more },
+  };
+}
 const guessing = (more: Partial<Punching>): Partial<Facts> => ({
   ...hard,
   punching: { state: "idle", attempts: [], failures: 0, notBeforeInMs: null, ...more },
@@ -123,8 +139,30 @@ describe("one sentence for each case", () => {
     [
       "relayed-symmetric-both",
       { nat: { here: [nat("symmetric")], there: [nat("symmetric")] } },
-      "IPv6 at both ends or a port mapping",
+      "whose ports can't be foretold (given out nobody knows how here, nobody knows how at b). What would help: IPv6",
     ],
+    [
+      "relayed-symmetric-both",
+      symmetric(RANDOM, BLOCK),
+      "whose ports can't be foretold (given out at random here, from 20480–20991 in no order at b)",
+    ],
+    ["relayed-symmetric-both", symmetric(COUNTER, RANDOM), "and b's ports can't be foretold (given out at random)"],
+    [
+      "relayed-symmetric-both",
+      symmetric(BLOCK, COUNTER),
+      "and this machine's ports can't be foretold (given out from 20480–20991 in no order)",
+    ],
+    [
+      "relayed-symmetric-both",
+      symmetric(COUNTER, COUNTER, { attempts: [guess({ role: "aimed" })], failures: 1, notBeforeInMs: 50_000 }),
+      "which give out their ports one after the other, and guessing ports has failed once (640 packets in 5 s, again in 1 min)",
+    ],
+    [
+      "relayed-symmetric-both",
+      symmetric(COUNTER, COUNTER, { state: "off" }),
+      "one after the other; guessing ports is switched off in this network. What would help: let devices guess ports",
+    ],
+    ["looking", symmetric(COUNTER, COUNTER, { state: "proposed" }), "ask again in a few seconds"],
     [
       "relayed-symmetric-port-restricted",
       { nat: { here: [nat("symmetric")], there: [nat("port-restricted cone")] } },
@@ -138,13 +176,23 @@ describe("one sentence for each case", () => {
     ],
     [
       "relayed-symmetric-port-restricted",
-      guessing({ attempts: [guess({ result: "refused", refusal: "off" })] }),
-      "b may not guess ports",
+      guessing({ attempts: [guess({ result: "refused", refusal: "off" })], notBeforeInMs: 3_500_000 }),
+      "b may not guess ports (asked again in 59 min)",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      guessing({ attempts: [guess({ result: "refused", refusal: "unable" })], notBeforeInMs: 60_000 }),
+      "b can't take part in guessing ports now (asked again in 1 min)",
     ],
     [
       "relayed-symmetric-port-restricted",
       guessing({ attempts: [guess({ result: "unanswered" })] }),
-      "b has not answered the proposal to guess ports",
+      "b has not answered the proposal to guess ports (asked again soon)",
+    ],
+    [
+      "relayed-symmetric-port-restricted",
+      { ...hard, nextPorts: { here: [next(BLOCK, "203.0.113.7")], there: [] } },
+      "this machine is behind a symmetric NAT (ports given out from 20480–20991 in no order) and b behind",
     ],
     ["relayed-symmetric-port-restricted", guessing({ state: "off" }), "--hard-nat-punching on"],
     [
@@ -243,16 +291,16 @@ describe("what is not to blame", () => {
     expect(peerAdvice(facts({ nat: restricted })).case).toBe("relayed-firewall");
   });
 
-  const symmetric = { here: [nat("symmetric")], there: [nat("symmetric")] };
+  const bothSymmetric = { here: [nat("symmetric")], there: [nat("symmetric")] };
 
   it("symmetric NATs, where one end has a port mapping or both have IPv6", () => {
     const mapped = { here: [], there: ["203.0.113.9:7"], problem: null };
-    expect(peerAdvice(facts({ nat: symmetric, portMapping: mapped })).case).toBe("relayed-firewall");
+    expect(peerAdvice(facts({ nat: bothSymmetric, portMapping: mapped })).case).toBe("relayed-firewall");
     const candidates = {
       here: [host("192.168.1.2:1"), host("[2001:db8::1]:1")],
       there: [{ candidate: "host", address: "[2001:db8::2]:1" } as const],
     };
-    expect(peerAdvice(facts({ nat: symmetric, candidates })).case).toBe("relayed-firewall");
+    expect(peerAdvice(facts({ nat: bothSymmetric, candidates })).case).toBe("relayed-firewall");
   });
 
   it("an IP version whose UDP is blocked does not count as common", () => {

@@ -1,9 +1,8 @@
-import type { Advice, PathWords, PeerExplanation, RelayCheck } from "../local-api/index.ts";
+import type { Advice, PathWords, RelayCheck } from "../local-api/index.ts";
 import { classifyAddress } from "../paths/index.ts";
-import { directObstacle, type Obstacle } from "./direct-obstacle.ts";
+import { directObstacle } from "./direct-obstacle.ts";
+import type { Facts, Obstacle } from "./obstacle.ts";
 import { proxyFailure, throughProxy } from "./proxy-words.ts";
-
-type Facts = Omit<PeerExplanation, "advice">;
 
 /** What a person who reads the report should do, or need not do; the first case that fits. */
 export function peerAdvice(facts: Facts): Advice {
