@@ -105,7 +105,7 @@ function sequenceOf(
     const gaps = regularGaps(samples, sign) ?? regularGaps(inPortOrder(samples, sign), sign);
     if (gaps === undefined) continue;
     // Others' mappings may hide it in a few gaps.
-    const step = [...gaps, ...nearGaps(known, sign)].reduce(greatestCommonDivisor, 0);
+    const step = [...gaps, ...gapsOf(known, sign).filter(isNear)].reduce(greatestCommonDivisor, 0);
     const counted = gaps.reduce((sum, ports) => sum + ports / step, 0);
     const others = Math.max(0, counted - gaps.length - unseenMappings);
     const { port, at } = furthest(samples, sign);
@@ -121,15 +121,15 @@ function regularGaps(samples: readonly PortSample[], sign: 1 | -1): number[] | u
   const gaps = gapsOf(samples, sign);
   const far = samples.length >= ORDER_SAMPLES ? NEAR_PORTS_IN_ORDER : NEAR_PORTS;
   if (gaps.length >= MIN_SAMPLES - 1 && gaps.every((ports) => ports > 0 && ports <= far)) return gaps;
-  const near = gaps.filter((ports) => ports > 0 && ports <= NEAR_PORTS);
+  const near = gaps.filter(isNear);
   const leaps = gaps.filter((ports) => Math.abs(ports) > LEAP_PORTS);
   const isRegular = near.length + leaps.length === gaps.length && leaps.length * LEAP_EXCEPTIONS <= gaps.length;
   return isRegular && near.length >= MIN_SAMPLES - 1 ? near : undefined;
 }
 
-/** Distances that a counter most likely has made, as they are so small. */
-function nearGaps(samples: readonly PortSample[], sign: 1 | -1): number[] {
-  return gapsOf(samples, sign).filter((ports) => ports > 0 && ports <= NEAR_PORTS);
+/** A distance that a counter most likely has made, as it is so small. */
+function isNear(ports: number): boolean {
+  return ports > 0 && ports <= NEAR_PORTS;
 }
 
 function gapsOf(samples: readonly PortSample[], sign: 1 | -1): number[] {

@@ -2,10 +2,11 @@
  * Which path carries the traffic: pure functions on measured values.
  *
  * Paths that carry full packets before narrow ones, cheap links before costly ones, direct before relayed, relayed over
- * UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time, with hysteresis: the active path stays until another is faster by 10 ms and by 20 %. Among paths that are about equally
- * fast (half of that) IPv6 is preferred, then the nearer address (loopback, link-local, private), then the preferred
- * link; among relayed ones that of fewer relays comes before all that. The choice depends on nothing else, so with steady
- * measurements it never changes twice.
+ * UDP before relayed by a stream (TCP, TLS) at either end. Then the round-trip time, with hysteresis: the active path
+ * stays until another is faster by 10 ms and by 20 %. Among paths that are about equally fast (half of that) IPv6 is
+ * preferred, then the nearer address (loopback, link-local, private), then the preferred link; among relayed ones that of
+ * fewer relays comes before all that. The choice depends on nothing else, so with steady measurements it never changes
+ * twice.
  *
  * A path that loses too much (`LossWatch`) comes behind all that do not: even a stream serves better. It is left only for
  * one that has shown that it delivers.

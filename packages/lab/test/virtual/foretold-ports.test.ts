@@ -61,7 +61,7 @@ describe("hard NATs that can be foretold", () => {
       `  figure: ${name}: direct within 3 s in ${inTime} of ${TRIES}, after ${median} ms (median), ` +
         `${Math.round(times.at(-1) ?? 0)} ms (longest); at most ${Math.max(...packets)} packets of one side\n`,
     );
-    expect(inTime).toBeGreaterThanOrEqual(Math.floor(TRIES * 0.98));
+    expect(inTime).toBeGreaterThanOrEqual(Math.ceil(TRIES * 0.98));
     expect(Math.max(...packets)).toBeLessThanOrEqual(600);
   });
 });

@@ -64,7 +64,7 @@ describe("symmetric with port-restricted", () => {
         `${quantile(packets, 0.5)} packets (median), ${quantile(packets, 1)} (most), ` +
         `${quantile(bytes, 0.5)} bytes (median), ${quantile(bytes, 1)} (most)`,
     );
-    expect(times.length).toBeGreaterThanOrEqual(Math.floor(TRIES * 0.97));
+    expect(times.length).toBeGreaterThanOrEqual(Math.ceil(TRIES * 0.97));
     expect(bytes.at(-1)).toBeLessThanOrEqual(100_000);
   });
 
