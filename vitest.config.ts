@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -8,6 +9,10 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "tools/**/*.test.ts"],
           exclude: ["**/*.netns.test.ts", "**/node_modules/**", "tools/fixtures/**"],
+          // Modules keep no state of their own, so that the files of a worker can share them.
+          isolate: false,
+          // By default one core is left out, which is half of two.
+          maxWorkers: availableParallelism(),
           testTimeout: 45_000,
         },
       },
