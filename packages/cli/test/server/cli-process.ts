@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+/** As of bin/asterism: a start takes half the time. */
+const COMPILE_CACHE = fileURLToPath(new URL("../../../../node_modules/.cache/asterism", import.meta.url));
 
 export interface Finished {
   readonly code: number | null;
@@ -20,7 +22,7 @@ export interface CliProcess {
 /** Starts `asterism` with these arguments, as a process of its own. */
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"], ...env },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };
