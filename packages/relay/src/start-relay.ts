@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { AsterismError } from "@asterism/core/errors";
+import { AsterismError, isAsterismError } from "@asterism/core/errors";
 import type { UdpAddress } from "@asterism/core/net";
 import type { ClockReading, WallTime } from "@asterism/core/time";
 import { makeTurnCredentials, type TurnCredentials } from "@asterism/core/turn";
@@ -47,17 +47,27 @@ const DEFAULT_MAX_CONNECTIONS_PER_SOURCE = 256;
 const CHALLENGES = { perSecond: 50, atOnce: 500 };
 const FOLLOW_ADDRESSES_MS = 10_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Where the port is left open. */
+const MAX_PORT_CHOICES = 5;
 
 /** Starts a STUN and TURN server; it answers when the promise resolves. Throws `AsterismError` with what to do about it. */
 export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
-  const relay = new Relay(options);
-  try {
-    await relay.listen();
-  } catch (error) {
-    await relay.close();
-    throw error;
+  for (let triesLeft = letsPortsBeChosen(options) ? MAX_PORT_CHOICES : 1; ; ) {
+    const relay = new Relay(options);
+    try {
+      await relay.listen();
+      return relay;
+    } catch (error) {
+      await relay.close();
+      triesLeft -= 1;
+      if (triesLeft === 0 || !isAsterismError(error, "address-in-use")) throw error;
+    }
   }
-  return relay;
+}
+
+/** The port that UDP gets may be another program's over TCP: then other ports are as good. */
+function letsPortsBeChosen({ listen, tlsListen = [] }: RelayOptions): boolean {
+  return listen.length > 0 && [...listen, ...tlsListen].every(({ port }) => port === 0);
 }
 
 class Relay implements RunningRelay {
