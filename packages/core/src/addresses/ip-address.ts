@@ -1,8 +1,13 @@
+import { viewOf } from "../bytes/index.ts";
+
 /** A numeric IP address: 4 bytes (IPv4) or 16 bytes (IPv6), in network order. */
 export type IpAddressBytes = Uint8Array<ArrayBuffer>;
 
 export const IPV4_BYTES = 4;
 export const IPV6_BYTES = 16;
+
+const DOT = 0x2e;
+const DIGIT_ZERO = 0x30;
 
 /**
  * Reads dotted-quad IPv4 (no leading zeros, which some resolvers take for octal) or IPv6 text (RFC 4291 §2.2, with `::`
@@ -13,15 +18,24 @@ export function parseIpAddress(text: string): IpAddressBytes | undefined {
 }
 
 export function parseIpv4(text: string): IpAddressBytes | undefined {
-  const parts = text.split(".", 5);
-  if (parts.length !== 4) return undefined;
   const bytes = new Uint8Array(IPV4_BYTES);
-  for (const [index, part] of parts.entries()) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
-    const value = Number(part);
+  let index = 0;
+  /** Of the part that is being read; undefined before its first digit. */
+  let value: number | undefined;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT && value !== undefined && index < IPV4_BYTES - 1) {
+      bytes[index++] = value;
+      value = undefined;
+      continue;
+    }
+    const digit = code - DIGIT_ZERO;
+    if (digit < 0 || digit > 9 || value === 0) return undefined;
+    value = (value ?? 0) * 10 + digit;
     if (value > 255) return undefined;
-    bytes[index] = value;
   }
+  if (value === undefined || index !== IPV4_BYTES - 1) return undefined;
+  bytes[index] = value;
   return bytes;
 }
 
@@ -82,11 +96,11 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   return best;
 }
 
-/** An address as an unsigned number, most significant byte first. */
+/** An address of 4 or 16 bytes as an unsigned number, most significant byte first. */
 export function ipAddressToBigInt(bytes: Uint8Array): bigint {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  return value;
+  const view = viewOf(bytes);
+  if (bytes.length === IPV4_BYTES) return BigInt(view.getUint32(0));
+  return (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
 }
 
 /** The inverse of `ipAddressToBigInt`; higher bits are cut off. */

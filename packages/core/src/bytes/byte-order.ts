@@ -9,11 +9,14 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 export function readUint16Be(bytes: Uint8Array, offset: number): number {
-  return viewOf(bytes).getUint16(offset);
+  const high = bytes[offset];
+  const low = bytes[offset + 1];
+  if (high === undefined || low === undefined) throw pastTheEnd(bytes, offset);
+  return (high << 8) | low;
 }
 
 export function readUint32Be(bytes: Uint8Array, offset: number): number {
-  return viewOf(bytes).getUint32(offset);
+  return ((readUint16Be(bytes, offset) << 16) | readUint16Be(bytes, offset + 2)) >>> 0;
 }
 
 export function readUint32Le(bytes: Uint8Array, offset: number): number {
@@ -25,11 +28,14 @@ export function readUint64Be(bytes: Uint8Array, offset: number): bigint {
 }
 
 export function writeUint16Be(bytes: Uint8Array, offset: number, value: number): void {
-  viewOf(bytes).setUint16(offset, value);
+  if (bytes[offset] === undefined || bytes[offset + 1] === undefined) throw pastTheEnd(bytes, offset);
+  bytes[offset] = value >>> 8;
+  bytes[offset + 1] = value;
 }
 
 export function writeUint32Be(bytes: Uint8Array, offset: number, value: number): void {
-  viewOf(bytes).setUint32(offset, value);
+  writeUint16Be(bytes, offset + 2, value);
+  writeUint16Be(bytes, offset, value >>> 16);
 }
 
 export function writeUint32Le(bytes: Uint8Array, offset: number, value: number): void {
@@ -38,4 +44,8 @@ export function writeUint32Le(bytes: Uint8Array, offset: number, value: number):
 
 export function writeUint64Be(bytes: Uint8Array, offset: number, value: bigint): void {
   viewOf(bytes).setBigUint64(offset, value);
+}
+
+function pastTheEnd(bytes: Uint8Array, offset: number): RangeError {
+  return new RangeError(`no number at ${offset} of ${bytes.length} bytes`);
 }

@@ -1,4 +1,12 @@
-import { type IpRange, parseIpAddress, parseIpRange, rangeContains } from "../addresses/index.ts";
+import {
+  IPV4_BYTES,
+  type IpRange,
+  ipAddressToBigInt,
+  parseIpAddress,
+  parseIpRange,
+  rangeContains,
+  rangeSize,
+} from "../addresses/index.ts";
 import type { UdpAddress } from "../net/index.ts";
 
 /** What kind of place an address names (IANA special-purpose registries, RFC 6890). */
@@ -14,8 +22,16 @@ export type AddressClass =
   | "global"
   | "invalid";
 
+interface ClassRange {
+  readonly name: AddressClass;
+  readonly family: 4 | 6;
+  readonly first: bigint;
+  /** The first address behind the range. */
+  readonly end: bigint;
+}
+
 /** The first range that contains the address decides. */
-const CLASSES: readonly (readonly [AddressClass, IpRange])[] = (
+const CLASSES: readonly ClassRange[] = (
   [
     ["unspecified", "0.0.0.0/8"],
     ["private", "10.0.0.0/8"],
@@ -40,13 +56,20 @@ const CLASSES: readonly (readonly [AddressClass, IpRange])[] = (
   ] as const
 ).flatMap(([name, text]) => {
   const range = parseIpRange(text);
-  return range === undefined ? [] : [[name, range] as const];
+  return range === undefined ? [] : [{ name, ...range, end: range.first + rangeSize(range) }];
 });
 
 export function classifyAddress(address: string): AddressClass {
   const bytes = parseIpAddress(address);
-  if (bytes === undefined) return "invalid";
-  for (const [name, range] of CLASSES) if (rangeContains(range, bytes)) return name;
+  return bytes === undefined ? "invalid" : classOf(bytes);
+}
+
+function classOf(bytes: Uint8Array): AddressClass {
+  const value = ipAddressToBigInt(bytes);
+  const family = bytes.length === IPV4_BYTES ? 4 : 6;
+  for (const range of CLASSES) {
+    if (range.family === family && value >= range.first && value < range.end) return range.name;
+  }
   return "global";
 }
 
@@ -55,7 +78,7 @@ export function isOfferable(address: UdpAddress, overlayRanges: readonly IpRange
   const bytes = parseIpAddress(address.address);
   if (bytes === undefined || !Number.isInteger(address.port) || address.port < 1 || address.port > 65_535) return false;
   if (overlayRanges.some((range) => rangeContains(range, bytes))) return false;
-  switch (classifyAddress(address.address)) {
+  switch (classOf(bytes)) {
     case "private":
     case "carrier-grade-nat":
     case "unique-local":
