@@ -16,7 +16,7 @@
  * Sans-I/O: after every input drain `pollTransmit` and `pollEvent`, and set an alarm for `pollTimeout`.
  */
 import type { IpRange } from "../addresses/index.ts";
-import { NatDiscovery, summariseNats } from "../nat/index.ts";
+import { NatDiscovery, type NatReport, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type LinkId, type PathAddress, type UdpAddress } from "../net/index.ts";
 import { type ChannelPlace, type LocalCandidate, offeredCandidates } from "../paths/index.ts";
 import type { LinkPortMapping } from "../port-mapping/index.ts";
@@ -26,6 +26,7 @@ import { addMs, earliest, type Instant } from "../time.ts";
 import { BindingRequests } from "./binding-requests.ts";
 import type { GatheringEvent, GatheringSnapshot, Relay } from "./gathering-types.ts";
 import {
+  areSameCandidates,
   type GatheringLinks,
   linksOf,
   mappedCandidates,
@@ -70,8 +71,11 @@ export class Gatherer {
   #given: readonly LocalCandidate[] = [];
   #links: GatheringLinks = new Map(); // bounded: links of this host
   #relays: readonly Relay[] = []; // bounded: by the control message
-  #stunServers: readonly UdpAddress[] = []; // bounded: likewise
+  /** All STUN servers, the relays included, each once. */
+  #servers: readonly UdpAddress[] = []; // bounded: likewise
   readonly #portMappings = new Map<LinkId, LinkPortMapping>(); // bounded: links of this host
+  /** All that there was at the last look, from which the candidates were chosen. */
+  #gathered: readonly LocalCandidate[] = []; // bounded: links, facts, mappings and relays of this host
   #candidates: readonly LocalCandidate[] = [];
   /** Summary of the NATs as of the last `nats` event. */
   #announcedNats = "[]";
@@ -100,6 +104,11 @@ export class Gatherer {
   /** As last reported by a `candidates` event. */
   get candidates(): readonly LocalCandidate[] {
     return this.#candidates;
+  }
+
+  /** What is known of the NATs, by link and IP version. */
+  get nats(): NatReport[] {
+    return this.#discovery.snapshot().map((report) => this.#ports.complete(report));
   }
 
   /**
@@ -133,15 +142,16 @@ export class Gatherer {
 
   /** The network's relays and STUN servers; replaces the former ones. */
   handleServers(relays: readonly Relay[], stunServers: readonly UdpAddress[], now: Instant): void {
-    const before = this.#servers().map(formatUdpAddress).join();
+    const before = this.#servers.map(formatUdpAddress).join();
     const places = new Map(this.#relays.map((relay) => [relay.id, placesOf(relay)]));
     this.#relays = relays;
-    this.#stunServers = stunServers;
+    const all = [...stunServers, ...relays.flatMap(({ udp }) => udp)];
+    this.#servers = [...new Map(all.map((server) => [formatUdpAddress(server), server])).values()];
     const unchanged = new Set(relays.filter((relay) => places.get(relay.id) === placesOf(relay)).map(({ id }) => id));
     if (unchanged.size < Math.max(relays.length, places.size)) this.#probes.forget();
     this.#clients.close((relayId) => !unchanged.has(relayId), now);
     for (const relay of relays) this.#clients.setCredentials(relay, now);
-    if (this.#servers().map(formatUdpAddress).join() !== before) this.#discover(now);
+    if (this.#servers.map(formatUdpAddress).join() !== before) this.#discover(now);
     if (this.#isNeeded(now)) this.#useRelay(now);
     this.#settle(now);
   }
@@ -299,7 +309,7 @@ export class Gatherer {
   snapshot(): GatheringSnapshot {
     return {
       candidates: this.#candidates,
-      nats: this.#discovery.snapshot().map((report) => this.#ports.complete(report)),
+      nats: this.nats,
       reflexive: this.#facts.all,
       portMappings: [...this.#portMappings.values()],
       relays: this.#relays.map((relay) => ({
@@ -311,7 +321,7 @@ export class Gatherer {
         allocations: this.#clients.snapshot(relay.id),
       })),
       isExamining: this.#discovery.isRunning || this.#ports.isSampling,
-      servers: this.#servers(),
+      servers: this.#servers,
       neededAt: this.#neededAt ?? null,
     };
   }
@@ -324,7 +334,7 @@ export class Gatherer {
     this.#requests.retain(({ linkId }) => this.#links.has(linkId));
     for (const linkId of this.#links.keys()) this.#ports.forget(linkId);
     const links = [...this.#links].map(([linkId, { hosts }]) => ({ linkId, localAddresses: hosts }));
-    this.#discovery.run(links, this.#servers(), now);
+    this.#discovery.run(links, this.#servers, now);
   }
 
   /** Asks the first STUN servers and all relays again, unless what they told is fresh. */
@@ -335,7 +345,7 @@ export class Gatherer {
     for (const [linkId, { hosts }] of this.#links) {
       for (const isIpv6 of [false, true]) {
         if (!hosts.some(({ address }) => address.includes(":") === isIpv6)) continue;
-        const usable = this.#servers().filter(({ address }) => address.includes(":") === isIpv6);
+        const usable = this.#servers.filter(({ address }) => address.includes(":") === isIpv6);
         const relays = this.#relays.flatMap(({ udp }) => udp.filter(({ address }) => address.includes(":") === isIpv6));
         const known = usable.filter((server) => this.#facts.hasAnswered(linkId, server));
         const asked = [...(known.length > 0 ? known : usable).slice(0, STUN_SERVERS_ASKED), ...relays];
@@ -364,12 +374,6 @@ export class Gatherer {
     this.#clients.handleReachable(to.linkId, to.remote, now);
     if (this.#relayUse.isImpatient && this.#isNeeded(now)) this.#useRelay(now);
     return true;
-  }
-
-  /** All STUN servers, the relays included, each once. */
-  #servers(): UdpAddress[] {
-    const all = [...this.#stunServers, ...this.#relays.flatMap(({ udp }) => udp)];
-    return [...new Map(all.map((server) => [formatUdpAddress(server), server])).values()];
   }
 
   // Relays
@@ -419,13 +423,15 @@ export class Gatherer {
   }
 
   #publish(now: Instant): void {
-    const sources = { facts: this.#facts, servers: this.#servers(), peersView: this.#peersView };
+    const sources = { facts: this.#facts, servers: this.#servers, peersView: this.#peersView };
     const gathered = [
       ...this.#given,
       ...mappedCandidates(this.#links, this.#portMappings.values()),
       ...reflexiveCandidates(this.#links, sources, now),
       ...relayedCandidates(this.#links, this.#clients.relayedAddresses()),
     ];
+    if (areSameCandidates(gathered, this.#gathered)) return;
+    this.#gathered = gathered;
     const candidates = offeredCandidates(gathered, this.#overlayRanges);
     if (JSON.stringify(candidates) === JSON.stringify(this.#candidates)) return;
     this.#candidates = candidates;

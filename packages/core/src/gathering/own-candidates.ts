@@ -1,5 +1,5 @@
 /** Our candidates, from what the host, its routers, the STUN servers and the relays have told. */
-import type { LinkId, UdpAddress } from "../net/index.ts";
+import { type LinkId, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import {
   candidatePriority,
   type LocalCandidate,
@@ -76,4 +76,19 @@ export function relayedCandidates(links: GatheringLinks, relayed: readonly Relay
     const priority = candidatePriority("relayed", overStream ? STREAM_PREFERENCE : preference);
     return { kind: "relayed", address, linkId, priority, relay };
   });
+}
+
+/** Whether nothing has changed, not even the order. */
+export function areSameCandidates(some: readonly LocalCandidate[], others: readonly LocalCandidate[]): boolean {
+  return some.length === others.length && some.every((one, index) => isSameCandidate(one, others[index]));
+}
+
+function isSameCandidate(one: LocalCandidate, other: LocalCandidate | undefined): boolean {
+  if (one === other) return true;
+  if (other === undefined || one.kind !== other.kind || one.linkId !== other.linkId) return false;
+  if (one.priority !== other.priority || !udpAddressEquals(one.address, other.address)) return false;
+  if (one.traits?.cost !== other.traits?.cost) return false;
+  if (one.traits?.capBytesPerSecond !== other.traits?.capBytesPerSecond) return false;
+  if (one.relay === undefined || other.relay === undefined) return one.relay === other.relay;
+  return udpAddressEquals(one.relay, other.relay);
 }

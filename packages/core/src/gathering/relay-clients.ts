@@ -111,7 +111,7 @@ export class RelayClients {
   /** The relay answers over UDP on this link: a client that waits need not wait any more. */
   handleReachable(linkId: LinkId, server: UdpAddress, now: Instant): void {
     for (const known of this.#open()) {
-      const isWaiting = known.race === undefined && known.client.snapshot().state === "waiting";
+      const isWaiting = known.race === undefined && known.client.state === "waiting";
       if (isWaiting && isAt(known, linkId, server)) known.client.handleResume(now);
     }
     this.#collect(now);
@@ -213,7 +213,7 @@ export class RelayClients {
   handleDatagram(bytes: Uint8Array, from: PathAddress, now: Instant): { readonly dropped: string | null } | undefined {
     const own = this.#clients.filter(
       ({ linkId, race, client }) =>
-        linkId === from.linkId && (race !== undefined || udpAddressEquals(client.snapshot().server, from.remote)),
+        linkId === from.linkId && (race !== undefined || udpAddressEquals(client.server, from.remote)),
     );
     if (own.length === 0 || from.channel !== null) return undefined;
     let dropped: string | null = null;
@@ -269,7 +269,7 @@ export class RelayClients {
       }
     }
     // A client that is closed has nothing more to send.
-    for (const known of this.#clients.filter(({ client }) => client.snapshot().state === "closed")) {
+    for (const known of this.#clients.filter(({ client }) => client.state === "closed")) {
       this.#clients.splice(this.#clients.indexOf(known), 1);
     }
     return undefined;

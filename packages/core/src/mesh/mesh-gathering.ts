@@ -27,7 +27,7 @@ export class MeshGathering {
 
   /** What calls tell of this host's NATs. */
   get nats(): NatFacts[] {
-    return summariseNats(this.#options.gatherer.snapshot().nats);
+    return summariseNats(this.#options.gatherer.nats);
   }
 
   /** A new peer learns where this host is. */

@@ -82,7 +82,7 @@ export class Mesh {
     const overlayRanges = options.overlayRanges.flatMap((text) => parseIpRange(text) ?? []);
     const emit = (effect: MeshEffect): void => void this.#effects.push(effect);
     const { punchTurn = new PunchTurn(), mayPunch = () => true } = options;
-    const ownPorts = (): PortPrediction[] => this.#gatherer.snapshot().nats.map(({ ports }) => ports);
+    const ownPorts = (): PortPrediction[] => this.#gatherer.nats.map(({ ports }) => ports);
     this.#peers = new MeshPeers({
       ...options,
       overlayRanges,
@@ -105,7 +105,7 @@ export class Mesh {
       wantTunnel: (peer, time) => this.handleSessionNeeded(peer.peer.nodeId, time),
       reportPassphrase: (peer) => this.#tunnels.reportPassphrase(peer),
       hasSession: (peer, now) => this.peerState(peer, now).sessionAgeMs !== undefined,
-      nats: () => this.#gatherer.snapshot().nats,
+      nats: () => this.#gatherer.nats,
     });
   }
 

@@ -80,6 +80,15 @@ export class TurnClient {
     this.#peers = new AllocationPeers(options.random, this.#events);
   }
 
+  get state(): TurnClientState {
+    return this.#state;
+  }
+
+  /** The relay's address; another one than was given if the relay has sent us elsewhere. */
+  get server(): UdpAddress {
+    return this.#server.address;
+  }
+
   /** When the first request left since the relay answered last, whatever it said; undefined if none did. */
   get unansweredSince(): Instant | undefined {
     return this.#unansweredSince;

@@ -240,9 +240,10 @@ export class HolePunch {
     const plan = this.#plan();
     const { turn, enabled } = this.#options;
     if (plan === undefined || !enabled()) return;
-    const [vantage] = this.#vantages();
     const beginsAt = this.#beginsAt(plan);
-    if (vantage === undefined || beginsAt === undefined || now < beginsAt || !this.#memory.mayBegin(now)) return;
+    if (beginsAt === undefined || now < beginsAt || !this.#memory.mayBegin(now)) return;
+    const [vantage] = this.#vantages();
+    if (vantage === undefined) return;
     if (!turn.take(this, now)) {
       this.#state = { kind: "waiting", askAt: addMs(now, TURN_POLL_MS) };
       return;
