@@ -314,7 +314,7 @@ export class MeshNode implements VirtualMachine {
     for (let effect = this.mesh.pollEffect(); effect !== undefined; effect = this.mesh.pollEffect()) {
       this.#apply(effect, now);
     }
-    if (this.engine.peersWithSession().length > 0) this.#trafficAt ??= addMs(now, TRAFFIC_INTERVAL_MS);
+    if (this.engine.hasSession) this.#trafficAt ??= addMs(now, TRAFFIC_INTERVAL_MS);
   }
 
   #openSocket(nodeId: string | null, like: LinkId, now: Instant): void {

@@ -17,14 +17,14 @@ const MAX_LINES = 300;
 
 /** What went over the wires, for the reader of a failed test. */
 export class PacketLog {
-  readonly #entries: LogEntry[] = []; // bounded: MAX_ENTRIES, oldest dropped
+  readonly #entries: LogEntry[] = []; // bounded: twice MAX_ENTRIES, oldest dropped
   readonly #drops = new Map<string, number>(); // bounded: number of reasons
   #delivered = 0;
   #total = 0;
 
   /** The last packets, by lines of the way: a packet that a router forwards is there twice. */
   get entries(): readonly LogEntry[] {
-    return this.#entries;
+    return this.#entries.slice(-MAX_ENTRIES);
   }
 
   /** Packets that reached a device. */
@@ -47,7 +47,8 @@ export class PacketLog {
     if (dropped === null) this.#delivered += 1;
     else this.#drops.set(dropped, (this.#drops.get(dropped) ?? 0) + 1);
     this.#entries.push({ atMs, from, to, packet, dropped });
-    if (this.#entries.length > MAX_ENTRIES) this.#entries.shift();
+    // In one go, as each removal at the front moves all the others.
+    if (this.#entries.length >= 2 * MAX_ENTRIES) this.#entries.splice(0, MAX_ENTRIES);
   }
 
   /** A mermaid sequence diagram of the last packets. */

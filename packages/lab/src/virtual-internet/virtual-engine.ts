@@ -4,7 +4,7 @@
  * control plane relies on; nothing is encrypted, but a packet opens only with the key and
  * the cipher it was sealed with.
  */
-import { encodeHex, parseHex } from "@asterism/core/bytes";
+import { concatBytes, encodeHex, encodeUtf8, parseHex } from "@asterism/core/bytes";
 import type { MeshPath, MeshSession } from "@asterism/core/mesh";
 import type { PathAddress } from "@asterism/core/net";
 import { pathAddressEquals } from "@asterism/core/net";
@@ -57,6 +57,7 @@ export type VirtualEngineEvent =
   | { readonly kind: "delivered"; readonly nodeId: string; readonly payload: string };
 
 const DATA_TYPE = 4;
+const DATA_HEADER = Uint8Array.of(DATA_TYPE, 0, 0, 0);
 const REPLAY_WINDOW = 8_192;
 /** Payloads that stand for inner packets of the agents themselves, in hex. */
 const INNER_PREFIX = "inner:";
@@ -103,6 +104,11 @@ export class VirtualEngine {
   /** Node ids of peers with a session, for which the shell reads the counters. */
   peersWithSession(): string[] {
     return [...this.#peers].filter(([, { current, next }]) => current ?? next).map(([nodeId]) => nodeId);
+  }
+
+  get hasSession(): boolean {
+    for (const { current, next } of this.#peers.values()) if ((current ?? next) !== undefined) return true;
+    return false;
   }
 
   aeadOf(nodeId: string): MeshSession["aead"] | undefined {
@@ -225,9 +231,9 @@ export class VirtualEngine {
     if (session === undefined || path === undefined || now >= session.expiresAt) return false;
     const { remoteIndex: index, sendKey: key, aead } = session;
     const sealed: Sealed = { index, key, aead, counter: session.nextCounter++, payload };
-    const body = new TextEncoder().encode(JSON.stringify(sealed));
+    const bytes = concatBytes(DATA_HEADER, encodeUtf8(JSON.stringify(sealed)));
     const carriers = peer.mode === "redundant" ? peer.paths.filter(({ weight }) => weight > 0) : [path];
-    for (const carrier of carriers) this.#send(carrier, Uint8Array.of(DATA_TYPE, 0, 0, 0, ...body));
+    for (const carrier of carriers) this.#send(carrier, bytes);
     peer.facts.lastSentAt = now;
     peer.facts.firstUnacknowledgedReceivedAt = NEVER;
     if (payload !== "") {
@@ -247,8 +253,7 @@ export class VirtualEngine {
 function isNew({ seen }: Session, counter: number): boolean {
   if (seen.has(counter)) return false;
   seen.add(counter);
-  const [oldest] = seen;
-  if (seen.size > REPLAY_WINDOW && oldest !== undefined) seen.delete(oldest);
+  if (seen.size > REPLAY_WINDOW) seen.delete(seen.values().next().value ?? counter);
   return true;
 }
 
