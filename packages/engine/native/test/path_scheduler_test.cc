@@ -28,7 +28,10 @@ struct SimulatedLink {
   double loss = 0;
   double queue_ms = 50;
   double reorder = 0;
+  double reorder_ms = 20;
   double duplicate = 0;
+  /** Larger packets vanish. */
+  size_t mtu_bytes = 1500;
   bool cut = false;
 
   uint64_t free_at = 0;
@@ -110,12 +113,12 @@ class Simulation {
     link.sent_bytes += bytes;
     const uint64_t start = std::max(link.free_at, now);
     const uint64_t queue = start - now;
-    if (link.cut || static_cast<double>(queue) > link.queue_ms * 1e6) return;
+    if (link.cut || bytes > link.mtu_bytes || static_cast<double>(queue) > link.queue_ms * 1e6) return;
     link.worst_queue_ns = std::max(link.worst_queue_ns, queue);
     link.free_at = start + static_cast<uint64_t>(static_cast<double>(bytes) * 1e9 / link.bytes_per_second);
     if (random.below(1'000'000) < link.loss * 1e6) return;
     uint64_t at = link.free_at + static_cast<uint64_t>(link.delay_ms * 1e6);
-    if (random.below(1'000'000) < link.reorder * 1e6) at += 20 * NS_PER_MS;
+    if (random.below(1'000'000) < link.reorder * 1e6) at += static_cast<uint64_t>(link.reorder_ms * 1e6);
     flights_.push({at, counter, index, data});
     if (random.below(1'000'000) < link.duplicate * 1e6) flights_.push({at + NS_PER_MS, counter, index, data});
   }
@@ -331,6 +334,40 @@ TEST_CASE("paths that reorder and duplicate slow nothing down for good") {
   simulation.goodput();
   simulation.run(5);
   CHECK(simulation.goodput() > 0.85 * 40 * MBIT);
+}
+
+TEST_CASE("a path that delivers nothing, or no large packets, costs the others little") {
+  SUBCASE("nothing from the beginning") {
+    Simulation simulation({{20 * MBIT, 5}, {20 * MBIT, 5}});
+    simulation.links[1].cut = true;
+    simulation.run(2);
+    simulation.goodput();
+    simulation.run(3);
+    CHECK(simulation.goodput() > 0.9 * 20 * MBIT);
+    CHECK(simulation.links[1].sent_bytes < 100'000);
+  }
+  SUBCASE("no large packets") {
+    SimulatedLink narrow{20 * MBIT, 5};
+    narrow.mtu_bytes = 1'400;
+    Simulation simulation({narrow, {20 * MBIT, 5}});
+    simulation.run(3);
+    simulation.goodput();
+    simulation.longest_silence_ns = 0;
+    simulation.run(5);
+    CHECK(simulation.goodput() > 0.8 * 20 * MBIT);
+    CHECK(simulation.longest_silence_ns < NS_PER_SECOND);
+  }
+}
+
+TEST_CASE("a path that reorders wildly leaves the other one its rate") {
+  SimulatedLink wild{20 * MBIT, 10};
+  wild.reorder = 0.5;
+  wild.reorder_ms = 150;
+  Simulation simulation({wild, {20 * MBIT, 15}});
+  simulation.run(3);
+  simulation.goodput();
+  simulation.run(5);
+  CHECK(simulation.goodput() > 20 * MBIT);
 }
 
 TEST_CASE("a path that drops instead of queueing keeps most of what it gets") {

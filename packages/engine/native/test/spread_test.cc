@@ -15,7 +15,8 @@ namespace {
 
 /** A pair with two links on each side, each with a path of its own. */
 struct TwoPaths {
-  explicit TwoPaths(unsigned threads, uint16_t channel = 0) : pair(threads, channel) {
+  explicit TwoPaths(unsigned threads, uint16_t channel = 0, unsigned workers = 0)
+      : pair(threads, channel, false, workers) {
     Failure failure;
     REQUIRE(pair.a.device->open_link({.ipv4 = "127.0.0.1"}, second_a, failure) == Status::ok);
     REQUIRE(pair.b.device->open_link({.ipv4 = "127.0.0.1"}, second_b, failure) == Status::ok);
@@ -70,7 +71,7 @@ TEST_CASE("packets are spread over what the peer reports of, and all arrive") {
     for (const uint16_t channel : {0, 0x4001}) {
       CAPTURE(threads);
       CAPTURE(channel);
-      TwoPaths two(threads, channel);
+      TwoPaths two(threads, channel, threads == 2 ? 2 : 0);
       REQUIRE(two.talk_until([&] { return spread(two.pair.a); }));
       // What the engines tell each other does not go up, and reports cease with the traffic.
       CHECK(count_events(two.pair.a, EventKind::inner) + count_events(two.pair.b, EventKind::inner) == 0);
@@ -88,7 +89,7 @@ TEST_CASE("packets are spread over what the peer reports of, and all arrive") {
 
 TEST_CASE("sessions, modes and peers change while packets are spread") {
   if (!can_open_devices()) return;
-  TwoPaths two(2);
+  TwoPaths two(2, 0, 2);
   REQUIRE(two.talk_until([&] { return spread(two.pair.a); }));
   unsigned round = 1;
   for (const PathMode mode : {PathMode::best, PathMode::automatic, PathMode::redundant, PathMode::aggregate}) {

@@ -85,10 +85,13 @@ class Receiver {
   /** The packet goes to the host, at once or in its turn. `inner_len` is 0 if it is not for the host. */
   void deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data);
   void commit(uint8_t* packet, size_t inner_len, bool in_place);
+  bool keeps_back(Peer& peer, const uint8_t* packet, size_t inner_len);
   bool follow_session(PathReceiver& paths, Session& session);
   bool may_pass(PathReceiver& paths, uint64_t counter, const uint8_t* packet, size_t inner_len);
   void handle_multipath(Peer& peer, const uint8_t* message, size_t len);
+  void serve(Peer& peer);
   void serve(Peer& peer, PathReceiver& paths);
+  void serve(AckThinner& acks);
   void count(Peer& peer, size_t bytes, bool data);
   void end_run();
   void note_roaming(Peer& peer, const PathTable* paths);
@@ -122,7 +125,7 @@ class Receiver {
     PeerId id;
     uint32_t generation;
   };
-  /** Peers with `rx.paths`. */
+  /** Peers with `rx.paths` or `rx.acks`. */
   std::vector<Spreading> spreading_;  // bounded: by the table of peers
   uint64_t deadline_ = UINT64_MAX;
   /** Whose packets `release_` takes. */

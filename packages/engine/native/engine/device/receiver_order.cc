@@ -18,9 +18,11 @@ void Receiver::commit(uint8_t* packet, size_t inner_len, bool in_place) {
 
 void Receiver::deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data) {
   PathReceiver* paths = session.peer->rx.paths.get();
-  if (paths == nullptr || !follow_session(*paths, session)) return commit(packet, inner_len, in_place);
   // What engines tell each other is no traffic that asks for a report.
-  paths->arrived(counter, run_.slot, data && inner_len > 0, now_);
+  data &= inner_len > 0;
+  if (data && keeps_back(*session.peer, packet, inner_len)) inner_len = 0;
+  if (paths == nullptr || !follow_session(*paths, session)) return commit(packet, inner_len, in_place);
+  paths->arrived(counter, run_.slot, data, now_);
   deadline_ = std::min(deadline_, paths->deadline());
   if (!paths->ordering(session.replay)) return commit(packet, inner_len, in_place);
   releasing_ = paths;
@@ -32,6 +34,18 @@ void Receiver::deliver(Session& session, uint64_t counter, uint8_t* packet, size
   if (in_place) coalescer_.abandon();
   paths->order.hold(counter, std::move(copy), inner_len, now_, release_);
   deadline_ = std::min(deadline_, paths->deadline());
+}
+
+/** True if the packet is an acknowledgement that the host gets later, or a newer one in its place. */
+bool Receiver::keeps_back(Peer& peer, const uint8_t* packet, size_t inner_len) {
+  if (peer.rx.acks == nullptr) {
+    if (!peer.starting.active()) return false;
+    if (peer.rx.paths == nullptr) spreading_.push_back({peer.id, peer.generation});
+    peer.rx.acks = std::make_unique<AckThinner>();
+  }
+  const bool kept = peer.rx.acks->keeps(packet, inner_len, peer.starting, now_);
+  deadline_ = std::min(deadline_, peer.rx.acks->deadline());
+  return kept;
 }
 
 /** False for what is left of an older session: it has counters of its own. */
@@ -58,8 +72,8 @@ void Receiver::handle_multipath(Peer& peer, const uint8_t* message, size_t len) 
   MultipathRequest request;
   if (request.read(message, len)) {
     if (peer.rx.paths == nullptr) {
+      if (peer.rx.acks == nullptr) spreading_.push_back({peer.id, peer.generation});
       peer.rx.paths = std::make_unique<PathReceiver>();
-      spreading_.push_back({peer.id, peer.generation});
     }
     peer.rx.paths->request(request, from_, now_);
     deadline_ = std::min(deadline_, peer.rx.paths->deadline());
@@ -78,15 +92,29 @@ void Receiver::serve() {
   std::erase_if(spreading_, [this](const Spreading& one) {
     Peer* peer = state_.peers.find(one.id, one.generation);
     if (peer == nullptr) return true;
-    serve(*peer, *peer->rx.paths);
-    const bool forgotten = peer->rx.paths->forgotten(now_);
-    if (forgotten) {
-      peer->rx.paths->order.flush(release_);
-      peer->rx.paths.reset();
-    }
-    return forgotten;
+    serve(*peer);
+    return peer->rx.paths == nullptr && peer->rx.acks == nullptr;
   });
   coalescer_.flush();
+}
+
+void Receiver::serve(Peer& peer) {
+  std::unique_ptr<PathReceiver>& paths = peer.rx.paths;
+  if (paths != nullptr) serve(peer, *paths);
+  if (paths != nullptr && paths->forgotten(now_)) {
+    paths->order.flush(release_);
+    paths.reset();
+  }
+  std::unique_ptr<AckThinner>& acks = peer.rx.acks;
+  if (acks != nullptr) serve(*acks);
+  if (acks != nullptr && !peer.starting.active() && acks->deadline() == UINT64_MAX) acks.reset();
+}
+
+void Receiver::serve(AckThinner& acks) {
+  size_t len;
+  while (uint8_t* packet = acks.take(now_, len)) coalescer_.add(packet, len);
+  // Once in a while, to notice that it is not needed any more.
+  deadline_ = std::min({deadline_, acks.deadline(), now_ + NS_PER_SECOND});
 }
 
 void Receiver::serve(Peer& peer, PathReceiver& paths) {

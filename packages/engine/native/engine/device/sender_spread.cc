@@ -31,6 +31,7 @@ void Sender::start_spread(Peer& peer) {
 /** What waits goes by the one path that is left. */
 void Sender::end_spread(Peer& peer, Session& session, const PathTable& paths) {
   const std::unique_ptr<Spread> spread = std::move(peer.tx.spread);
+  peer.starting.set_active(false);
   for (BulkQueue& waiting = spread->waiting; !waiting.empty(); waiting.pop()) {
     size_t len;
     uint8_t* packet = waiting.front(len);
@@ -45,11 +46,16 @@ void Sender::spread_packets(Peer& peer, Session& session, const PathTable& paths
   PathScheduler& scheduler = spread.scheduler;
   now_ = now_ns();
   const bool bulk_only = paths.mode == PathMode::aggregate;
+  const bool filling = scheduler.filling(spread.waiting.bytes(), now_);
+  peer.starting.set_active(filling);
   size_t left = 0;
   for (size_t i = 0; i < splitter.count(); i++) left += splitter.packet_len(i);
   for (size_t i = 0; i < splitter.count(); i++) {
     const Splitter::Packet part = splitter.next();
-    const bool small = !bulk_only && spread.flows.small(FlowPacket::read(part.data, part.len), now_);
+    FlowPacket flow;
+    if (filling || !bulk_only) flow = FlowPacket::read(part.data, part.len);
+    if (filling && flow.tcp && flow.payload_len > 0) peer.starting.sent(flow);
+    const bool small = !bulk_only && spread.flows.small(flow, now_);
     unsigned index = PathScheduler::NONE;
     if (small) {
       index = scheduler.fastest(now_);
@@ -162,6 +168,7 @@ void Sender::serve(Peer& peer, Spread& spread) {
     scheduler.tick(now_);
     spread.next_tick_at = now_ + PathScheduler::TICK_NS;
   }
+  peer.starting.set_active(scheduler.active(now_) && scheduler.filling(spread.waiting.bytes(), now_));
   if (scheduler.active(now_)) send_requests(peer, *session, *paths, spread);
   send_lost(peer, *paths, spread);
   send_waiting(peer, *session, *paths, spread);

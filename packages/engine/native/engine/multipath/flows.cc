@@ -1,6 +1,7 @@
 #include "multipath/flows.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/bytes.h"
 #include "packet/ip.h"
@@ -11,6 +12,9 @@ namespace {
 /** DSCP of voice and of network control (RFC 4594): CS5 and above. */
 constexpr uint8_t FIRST_URGENT_DSCP = 40;
 
+/** How its options begin where timestamps are all (RFC 7323, appendix A). */
+constexpr uint32_t NOP_NOP_TIMESTAMPS = 0x0101080A;
+
 uint32_t mix(uint64_t value) {
   value *= 0x9e3779b97f4a7c15ull;
   return static_cast<uint32_t>(value >> 32);
@@ -18,7 +22,7 @@ uint32_t mix(uint64_t value) {
 
 }  // namespace
 
-FlowPacket FlowPacket::read(const uint8_t* packet, size_t len) {
+FlowPacket FlowPacket::read(const uint8_t* packet, size_t len, bool reversed) {
   FlowPacket flow;
   const bool v4 = packet[0] >> 4 == 4;
   const size_t header = v4 ? (packet[0] & 0x0F) * size_t{4} : 40;
@@ -27,21 +31,31 @@ FlowPacket FlowPacket::read(const uint8_t* packet, size_t len) {
   flow.payload_len = len - header;
   uint64_t key = protocol;
   if (v4) {
-    key ^= load_raw<uint64_t>(packet + 12) * 31;
+    const uint64_t addresses = load_raw<uint64_t>(packet + 12);
+    key ^= (reversed ? std::rotl(addresses, 32) : addresses) * 31;
   } else {
-    for (size_t at = 8; at < 40; at += 8) key = key * 31 + load_raw<uint64_t>(packet + at);
+    const size_t first = reversed ? 24 : 8, second = 32 - first;
+    for (const size_t at : {first, first + 8, second, second + 8}) key = key * 31 + load_raw<uint64_t>(packet + at);
   }
   const bool fragment = v4 && (load_be16(packet + 6) & 0x3FFF) != 0;
-  const bool ports = !fragment && (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) && len >= header + 8;
-  if (ports) key = key * 31 + load_raw<uint32_t>(packet + header);
-  flow.hash = mix(key);
-  if (!fragment && protocol == PROTOCOL_TCP && len >= header + 20) {
-    const size_t tcp_header = (packet[header + 12] >> 4) * size_t{4};
-    flow.tcp = true;
-    flow.sequence = load_be32(packet + header + 4);
-    flow.payload_len = len > header + tcp_header ? len - header - tcp_header : 0;
+  if (!fragment && (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) && len >= header + 8) {
+    const auto ports = load_raw<uint32_t>(packet + header);
+    key = key * 31 + (reversed ? std::rotl(ports, 16) : ports);
   }
+  flow.hash = mix(key);
+  if (!fragment && protocol == PROTOCOL_TCP && len >= header + 20) flow.read_tcp(packet + header, len - header);
   return flow;
+}
+
+void FlowPacket::read_tcp(const uint8_t* segment, size_t len) {
+  const size_t header = (segment[12] >> 4) * size_t{4};
+  tcp = true;
+  sequence = load_be32(segment + 4);
+  acknowledged = load_be32(segment + 8);
+  payload_len = len > header ? len - header : 0;
+  const bool no_options = header == 20;
+  const bool timestamps_only = header == 32 && len >= 32 && load_be32(segment + 20) == NOP_NOP_TIMESTAMPS;
+  plain_acknowledgement = payload_len == 0 && segment[13] == TCP_ACK && (no_options || timestamps_only);
 }
 
 bool FlowRates::small(const FlowPacket& packet, uint64_t now) {

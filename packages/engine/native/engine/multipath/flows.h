@@ -16,9 +16,19 @@ struct FlowPacket {
   /** TCP payload, or everything behind the IP header. */
   size_t payload_len = 0;
   uint8_t dscp = 0;
+  /** Of TCP. */
+  uint32_t acknowledged = 0;
+  /** TCP that acknowledges and says nothing else: no data, no SACK. */
+  bool plain_acknowledgement = false;
 
   /** `packet` has passed ip_packet_len. */
-  static FlowPacket read(const uint8_t* packet, size_t len);
+  static FlowPacket read(const uint8_t* packet, size_t len) { return read(packet, len, false); }
+  /** As `read`, but `hash` is that of the packets that this one answers. */
+  static FlowPacket read_reversed(const uint8_t* packet, size_t len) { return read(packet, len, true); }
+
+ private:
+  static FlowPacket read(const uint8_t* packet, size_t len, bool reversed);
+  void read_tcp(const uint8_t* segment, size_t len);
 };
 
 /** How fast flows are, of late. Owned by one thread. */

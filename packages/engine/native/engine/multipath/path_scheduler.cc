@@ -30,6 +30,11 @@ constexpr uint64_t RECOVERY_NS = 35 * NS_PER_MS;
 constexpr uint64_t MAX_HOLD_NS = 400 * NS_PER_MS;
 /** Slower paths are taken into use as if this much more waited: a sender that speeds up will have it waiting soon. */
 constexpr double EAGERNESS = 2;
+/** Paths whose limits are known are full when so much waits for them, and it is worth looking again after so long without a crowd. */
+constexpr double FULL_NS = 40e6;
+constexpr uint64_t CALM_NS = NS_PER_SECOND;
+/** Delays that differ less disturb no slow start. */
+constexpr double MIN_FILLING_SPREAD_NS = 3e6;
 /** A receiver's clock that goes this much faster or slower than ours was set, or is a lie. */
 constexpr uint64_t MAX_CLOCK_DRIFT_NS = 60 * NS_PER_SECOND;
 constexpr size_t TYPICAL_BYTES = 1452;
@@ -97,6 +102,7 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
     }
     if (ready == NONE || arrival < ready_arrival) ready = i, ready_arrival = arrival;
   }
+  if (ready != first) crowded_at_ = now;
   if (ready == first || ready == NONE) return ready;
   // Through the faster paths, the last of what waits arrives in order when the latest of them has delivered it: what goes
   // by a slower one should not arrive after that.
@@ -134,22 +140,33 @@ bool PathScheduler::drops(size_t waiting, uint64_t now) {
   return true;
 }
 
-size_t PathScheduler::waiting_limit() const {
-  double rate = 0;
-  bool growing = false;
+PathScheduler::Sum PathScheduler::sum() const {
+  Sum sum;
   int64_t least = INT64_MAX, most = INT64_MIN;
   for (const Path& path : paths_) {
     if (!usable(path)) continue;
     const PathEstimator& estimate = known_[path.slot].estimate;
-    rate += estimate.rate();
-    growing |= estimate.growing();
+    sum.rate += estimate.rate();
+    sum.growing |= estimate.growing();
     least = std::min(least, estimate.delay_ns());
     most = std::max(most, estimate.delay_ns());
   }
-  if (rate == 0) return static_cast<size_t>(MIN_WAITING_BYTES);
-  if (growing) rate = std::max(rate, GROWING_RATE);
-  const double spread_ns = std::min(static_cast<double>(most - least), static_cast<double>(MAX_HOLD_NS));
-  return static_cast<size_t>(std::clamp(rate * (spread_ns + WAITING_NS) / 1e9, MIN_WAITING_BYTES, MAX_WAITING_BYTES));
+  if (sum.rate > 0) sum.spread_ns = std::min(static_cast<double>(most - least), static_cast<double>(MAX_HOLD_NS));
+  return sum;
+}
+
+size_t PathScheduler::waiting_limit() const {
+  const Sum all = sum();
+  if (all.rate == 0) return static_cast<size_t>(MIN_WAITING_BYTES);
+  const double rate = all.growing ? std::max(all.rate, GROWING_RATE) : all.rate;
+  return static_cast<size_t>(std::clamp(rate * (all.spread_ns + WAITING_NS) / 1e9, MIN_WAITING_BYTES, MAX_WAITING_BYTES));
+}
+
+bool PathScheduler::filling(size_t waiting, uint64_t now) {
+  const Sum all = sum();
+  if (now - crowded_at_ > CALM_NS) full_ = false;
+  if (!all.growing && static_cast<double>(waiting) > all.rate * FULL_NS / 1e9) full_ = true;
+  return !full_ && all.spread_ns >= MIN_FILLING_SPREAD_NS;
 }
 
 void PathScheduler::sent(uint64_t counter, unsigned index, const uint8_t* message, size_t len, bool data, uint64_t now) {

@@ -39,6 +39,9 @@ class PathScheduler {
   /** True if the next packet is better dropped, so that those who send too much notice, than put behind `waiting` bytes. */
   bool drops(size_t waiting, uint64_t now);
 
+  /** True if there are paths of different delays and they are not all full. */
+  bool filling(size_t waiting, uint64_t now);
+
   /** The packet of this counter goes by `paths[index]`; `message` is its sealed form. */
   void sent(uint64_t counter, unsigned index, const uint8_t* message, size_t len, bool data, uint64_t now);
   /** The sealed packet of `counter` goes once more. */
@@ -98,6 +101,15 @@ class PathScheduler {
     return std::max(floor_, next_counter_ - std::min(next_counter_, SentRing::COUNTERS));
   }
   size_t waiting_limit() const;
+  struct Sum {
+    double rate = 0;
+    /** The limit of one of them has not shown yet. */
+    bool growing = false;
+    /** Between the greatest and the least delay. */
+    double spread_ns = 0;
+  };
+  /** Of all paths that are usable. */
+  Sum sum() const;
 
   std::vector<Path> paths_;  // bounded: MAX_PATHS
   uint64_t paths_version_ = 0;
@@ -122,8 +134,12 @@ class PathScheduler {
   uint8_t request_round_ = 0;
   uint32_t requested_hold_us_ = 0;
   uint64_t dropped_at_ = 0;
-  /** Bytes that may be sent again: a share of what is sent. */
-  double resend_allowance_ = 0;
+  /** When the fastest path last had no room. */
+  uint64_t crowded_at_ = 0;
+  bool full_ = false;
+  /** Bytes that may be sent again: these, and a share of what is sent. */
+  static constexpr double FIRST_RESEND_BYTES = 300'000;
+  double resend_allowance_ = FIRST_RESEND_BYTES;
   std::vector<uint64_t> lost_;  // bounded: MAX_LOST
   size_t lost_first_ = 0;
 };

@@ -10,6 +10,7 @@
 #include "base/token_bucket.h"
 #include "tables/allowed_ips.h"
 #include "multipath/path_receiver.h"
+#include "multipath/slow_start.h"
 #include "multipath/spread.h"
 #include "tables/counters.h"
 #include "tables/path.h"
@@ -30,6 +31,8 @@ struct Peer {
   // Read by the data threads; replaced as a whole.
   std::atomic<PathTable*> paths{nullptr};
   std::atomic<Session*> current{nullptr};
+  /** What the send thread tells the receive thread of flows. */
+  StartingFlows starting;
 
   // Under the device's session mutex.
   Session* previous = nullptr;
@@ -59,6 +62,8 @@ struct Peer {
     TokenBucket passed_up{500, 500};
     /** While the peer spreads its packets. */
     std::unique_ptr<PathReceiver> paths;
+    /** While flows to the peer fill its paths. */
+    std::unique_ptr<AckThinner> acks;
   } rx;
 
   ~Peer() { delete paths.load(std::memory_order_relaxed); }
