@@ -1,6 +1,7 @@
 /** `npm run bench:relay`: our relay beside coturn on this machine. Table or JSON on stdout, progress on stderr. */
 import { parseArgs } from "node:util";
 import { describeMachine } from "../bench/machine.ts";
+import { wholeNumber } from "../bench/whole-number.ts";
 import { whyLabCannotRun } from "../net/lab-error.ts";
 import { METRICS, STREAMS } from "./metrics.ts";
 import { relayVersion } from "./relay-server.ts";
@@ -29,12 +30,11 @@ function readOptions() {
       help: { type: "boolean", default: false },
     },
   });
-  const [rounds, milliseconds] = [Number(values.rounds), Number(values.milliseconds)];
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds: a whole number from 1 is needed");
-  if (!Number.isInteger(milliseconds) || milliseconds < 20) {
-    throw new Error("--milliseconds: a whole number from 20 is needed");
-  }
-  return { ...values, rounds, milliseconds };
+  return {
+    ...values,
+    rounds: wholeNumber("rounds", values.rounds),
+    milliseconds: wholeNumber("milliseconds", values.milliseconds, 20),
+  };
 }
 
 async function main(): Promise<number> {

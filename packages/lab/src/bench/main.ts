@@ -9,6 +9,7 @@ import { describeMachine } from "./machine.ts";
 import { buildReport, type Entrant, formatTable } from "./report.ts";
 import { runRounds } from "./run.ts";
 import { SCENARIOS } from "./scenarios/list.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const USAGE = `npm run bench [-- OPTIONS]
   --json            one JSON object on standard output instead of the table
@@ -35,10 +36,11 @@ function readOptions() {
       help: { type: "boolean", default: false },
     },
   });
-  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds: a whole number from 1 is needed");
-  if (!Number.isInteger(seconds) || seconds < 1) throw new Error("--seconds: a whole number from 1 is needed");
-  return { ...values, rounds, seconds };
+  return {
+    ...values,
+    rounds: wholeNumber("rounds", values.rounds),
+    seconds: wholeNumber("seconds", values.seconds),
+  };
 }
 
 async function main(): Promise<number> {
