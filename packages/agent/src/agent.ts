@@ -5,6 +5,8 @@ import type {
   ExplainBody,
   JoinAnswer,
   JoinBody,
+  LinksAnswer,
+  LinksBody,
   NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
@@ -17,6 +19,9 @@ import { PunchTurn } from "@asterism/core/paths";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
+import { checkLinkSettings } from "./links/check-settings.ts";
+import { networkLinks } from "./links/link-status.ts";
+import { mergeSettings } from "./links/wanted-links.ts";
 import type { ServedMetrics } from "./metrics/serve-metrics.ts";
 import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
 import { explainPeer } from "./overlay/explain-peer.ts";
@@ -112,7 +117,7 @@ export class Agent {
     agent.#nat64.refresh();
     agent.#changes = new NetworkChanges(
       (name) => agent.#ownInterfaces().has(name),
-      () => agent.#handleNetworkChange(),
+      (interfaces) => agent.#handleNetworkChange(interfaces),
     );
     for (const network of agent.#networks.values()) {
       if (network.membership.enabled) void agent.#bringUp(network);
@@ -186,6 +191,19 @@ export class Agent {
     return this.#forEach(body, (network) => network.down());
   }
 
+  links(): Promise<LinksAnswer> {
+    return Promise.resolve({ networks: [...this.#networks.values()].map(networkLinks) });
+  }
+
+  setLinks({ network: name, ...change }: LinksBody): Promise<LinksAnswer> {
+    return this.#inTurn(() => {
+      const network = this.#findOne(name);
+      const checked = checkLinkSettings(change, this.#ownInterfaces());
+      network.setLinks(mergeSettings(network.membership.links ?? {}, checked));
+      return Promise.resolve({ networks: [networkLinks(network)] });
+    });
+  }
+
   explain(body: ExplainBody, signal: AbortSignal): Promise<PeerExplanation> {
     return explainPeer([...this.#networks.values()], body, signal);
   }
@@ -211,6 +229,7 @@ export class Agent {
       logger: this.#options.logger.child({ network: membership.network.name }),
       host: {
         ownInterfaces: () => this.#ownInterfaces(),
+        interfaceIndex: (name) => this.#changes?.indexOf(name),
         overlayRanges: () => this.#overlayRanges(),
         nat64: this.#nat64,
         punchTurn: this.#punchTurn,
@@ -273,9 +292,9 @@ export class Agent {
     for (const network of this.#networks.values()) network.handleNat64Change();
   }
 
-  #handleNetworkChange(): void {
+  #handleNetworkChange(interfaces: ReadonlySet<string> | undefined): void {
     this.#nat64.refresh();
-    for (const network of this.#networks.values()) network.handleNetworkChange();
+    for (const network of this.#networks.values()) network.handleNetworkChange(interfaces);
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {

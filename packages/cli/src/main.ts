@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   ping: async () => (await import("./commands/ping.ts")).createPingCommand(),
   netcheck: async () => (await import("./commands/netcheck.ts")).createNetcheckCommand(),
   explain: async () => (await import("./commands/explain.ts")).createExplainCommand(),
+  links: async () => (await import("./commands/links.ts")).createLinksCommand(),
   admin: async () => (await import("./commands/admin/admin.ts")).createAdminCommand(),
 };
 

@@ -44,6 +44,13 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** As rates are written for `--link-cap`: `10 mbit`. */
+export function formatBits(bitsPerSecond: number): string {
+  const units = ["bit", "kbit", "mbit", "gbit"];
+  const place = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bitsPerSecond)) / 3));
+  return `${Number((bitsPerSecond / 1000 ** place).toFixed(3))} ${units[place]}/s`;
+}
+
 export function formatMs(ms: number | null): string {
   if (ms === null) return "–";
   return `${ms < 10 ? ms.toFixed(2) : ms.toFixed(1)} ms`;

@@ -5,6 +5,8 @@ import type {
   ExplainBody,
   JoinAnswer,
   JoinBody,
+  LinksAnswer,
+  LinksBody,
   NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
@@ -42,6 +44,15 @@ export class AgentClient {
 
   down(body: NetworkBody): Promise<NetworksAnswer> {
     return this.#call("POST", "/v1/down", body);
+  }
+
+  links(): Promise<LinksAnswer> {
+    return this.#call("GET", "/v1/links");
+  }
+
+  /** Changes what is named of one network's links; it takes effect at once and is kept. */
+  setLinks(body: LinksBody): Promise<LinksAnswer> {
+    return this.#call("POST", "/v1/links", body);
   }
 
   /** Sends one echo through the tunnel and waits for its answer, `timeoutMs` at most. */

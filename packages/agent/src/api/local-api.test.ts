@@ -31,6 +31,8 @@ const actions: LocalApiActions = {
   down: () => Promise.resolve({ networks: ["default"] }),
   explain: () => Promise.reject(new AsterismError("peer-unknown", "no peer")),
   netcheck: () => Promise.resolve({ networks: [] }),
+  links: () => Promise.resolve({ networks: [] }),
+  setLinks: () => Promise.reject(new AsterismError("network-unknown", "in no network")),
   ping: () => Promise.reject(new AsterismError("peer-unknown", "no peer")),
 };
 

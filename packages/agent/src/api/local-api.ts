@@ -7,6 +7,8 @@ import {
   ExplainBody,
   type JoinAnswer,
   JoinBody,
+  type LinksAnswer,
+  LinksBody,
   type NetcheckAnswer,
   NetworkBody,
   type NetworksAnswer,
@@ -26,6 +28,8 @@ export interface LocalApiActions {
   leave(body: NetworkBody): Promise<NetworksAnswer>;
   up(body: NetworkBody): Promise<NetworksAnswer>;
   down(body: NetworkBody): Promise<NetworksAnswer>;
+  links(): Promise<LinksAnswer>;
+  setLinks(body: LinksBody): Promise<LinksAnswer>;
   explain(body: ExplainBody, signal: AbortSignal): Promise<PeerExplanation>;
   netcheck(signal: AbortSignal): Promise<NetcheckAnswer>;
   ping(body: PingBody, signal: AbortSignal): Promise<PingAnswer>;
@@ -80,6 +84,8 @@ function addRoutes(server: FastifyInstance, actions: LocalApiActions): void {
   server.post<{ Body: NetworkBody }>("/v1/leave", { schema: { body: NetworkBody } }, ({ body }) => actions.leave(body));
   server.post<{ Body: NetworkBody }>("/v1/up", { schema: { body: NetworkBody } }, ({ body }) => actions.up(body));
   server.post<{ Body: NetworkBody }>("/v1/down", { schema: { body: NetworkBody } }, ({ body }) => actions.down(body));
+  server.get("/v1/links", () => actions.links());
+  server.post<{ Body: LinksBody }>("/v1/links", { schema: { body: LinksBody } }, ({ body }) => actions.setLinks(body));
   server.post<{ Body: PingBody }>("/v1/ping", { schema: { body: PingBody } }, (request) => {
     return actions.ping(request.body, goneSignal(request));
   });

@@ -15,6 +15,8 @@ import type { JoinBody } from "@asterism/core/local-api";
 import type { Aead } from "@asterism/core/mesh";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
+import { checkLinkSettings } from "../links/check-settings.ts";
+import { mergeSettings } from "../links/wanted-links.ts";
 import { stretchPassphrase } from "../platform/passphrase.ts";
 import { checkRangeConflict } from "../platform/routes.linux.ts";
 import { keyText, type Membership } from "../state/membership.ts";
@@ -44,11 +46,13 @@ export interface EnrolmentContext {
 export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Promise<Membership> {
   const key = unwrap(parseJoinKey(body.key));
   const name = deviceName(body.name);
+  const wishedLinks = body.links && mergeSettings({}, checkLinkSettings(body.links, context.ownInterfaces()));
   const dialer = networkDialer(body.proxy ?? context.proxy, context.logger);
   const client = new ServerClient({ url: key.url, fingerprint: key.fingerprint }, { dialer });
   const preview = await client.previewJoin(key.secret, context.machine.publicKey);
   const former = context.networks.get(preview.network.id);
   await checkRanges(preview, former, context);
+  const links = wishedLinks ?? former?.membership.links;
 
   const { machine, crypto } = context;
   const { record, ...keyFields } = createNodeKey(
@@ -80,6 +84,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     unpublishedRecord: null,
     stretchedSecret: stretched === null ? null : keyText(stretched),
     port: former?.membership.port ?? 0,
+    ...(links === undefined ? {} : { links }),
     network: joined.network,
     self: joined.self,
     map: null,

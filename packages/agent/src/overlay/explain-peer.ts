@@ -3,7 +3,6 @@ import { type PeerFacts, peerReport } from "@asterism/core/explain";
 import type { ExplainBody, PeerExplanation } from "@asterism/core/local-api";
 import type { RefusedPeer } from "@asterism/core/mesh";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
-import { RouteTable } from "../platform/route-table.linux.ts";
 import { type FoundPeer, findPeer, findRefused } from "./find-peer.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { examined, proxyCheck } from "./netcheck.ts";
@@ -122,13 +121,12 @@ function networkFacts(
   network: OverlayNetwork,
   shell: MeshShell,
 ): Pick<PeerFacts, "network" | "server" | "proxy" | "gathering" | "linkTo"> {
-  const routes = RouteTable.read();
   const { url, connected } = serverStatus(network);
   return {
     network: network.membership.network.name,
     server: { url, connected },
     proxy: proxyCheck(network),
     gathering: shell.mesh.gathering(),
-    linkTo: (address) => routes.interfaceFor(address) ?? null,
+    linkTo: network.linkNamer(),
   };
 }

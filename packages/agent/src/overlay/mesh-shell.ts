@@ -6,6 +6,7 @@ import type { LinkId } from "@asterism/core/net";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
+import { type LinkBytes, LinkTraffic } from "../links/link-traffic.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RelayStreams } from "./relay-streams.ts";
 
@@ -33,6 +34,7 @@ export interface MeshShellOptions {
   readonly dialer: Dialer;
   /** Opens a UDP socket for IPv4 like that of a link, on another port. */
   readonly openSocketLike: (linkId: LinkId) => LinkId;
+  readonly closeSocket: (linkId: LinkId) => void;
   readonly sendCall: (nodeId: string, sealed: string) => void;
   /** An answer to an echo request of the agent's own. */
   readonly onEchoReply: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
@@ -58,6 +60,7 @@ export class MeshShell {
   /** Peers with a session, whose counters are worth reading; with the number of their sessions. */
   readonly #sessions = new Map<string, Set<number>>(); // bounded: likewise, three sessions a peer
   readonly #streams: RelayStreams;
+  readonly #linkTraffic = new LinkTraffic();
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt: Instant | undefined;
   readonly #traffic: NodeJS.Timeout;
@@ -106,6 +109,11 @@ export class MeshShell {
   pathCounters(nodeId: string): ReturnType<EngineDevice["readPaths"]> {
     const peerId = this.#peerIds.get(nodeId);
     return peerId === undefined ? [] : this.device.readPaths(peerId);
+  }
+
+  /** What each link has carried of all peers' data. */
+  linkTraffic(): Map<LinkId, LinkBytes> {
+    return this.#linkTraffic.totals([...this.#peerIds.values()].flatMap((peerId) => this.device.readPaths(peerId)));
   }
 
   /** Seals an inner packet of the agent's own to a peer; false if there is no such peer. */
@@ -208,7 +216,7 @@ export class MeshShell {
         this.#openSocket(effect.nodeId, effect.like);
         return;
       case "close-socket":
-        device.closeLink(effect.linkId);
+        this.#options.closeSocket(effect.linkId);
         return;
       case "send-call":
         sendCall(effect.nodeId, effect.sealed);
@@ -253,6 +261,7 @@ export class MeshShell {
         this.#removePeer(effect.nodeId, peerId);
         return;
       case "set-paths":
+        this.#linkTraffic.handleTableChange(device.readPaths(peerId), effect.paths);
         device.setPaths(peerId, effect.paths, effect.mode);
         this.#options.onPathsChanged();
         return;
@@ -279,6 +288,7 @@ export class MeshShell {
   }
 
   #removePeer(nodeId: string, peerId: PeerId): void {
+    this.#linkTraffic.handleTableChange(this.device.readPaths(peerId), []);
     this.device.removePeer(peerId);
     this.#peerIds.delete(nodeId);
     this.#nodeIds.delete(peerId);

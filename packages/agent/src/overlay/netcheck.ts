@@ -3,7 +3,6 @@ import { AsterismError } from "@asterism/core/errors";
 import { netcheckReport } from "@asterism/core/explain";
 import type { NetcheckAnswer, NetworkCheck, ProxyCheck } from "@asterism/core/local-api";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
-import { RouteTable } from "../platform/route-table.linux.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { serverStatus } from "./network-status.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
@@ -32,7 +31,6 @@ export async function netcheck(networks: readonly OverlayNetwork[], signal: Abor
 async function checkNetwork(network: OverlayNetwork, shell: MeshShell, signal: AbortSignal): Promise<NetworkCheck> {
   shell.run((mesh, time) => mesh.handleNetcheck(time));
   await examined(shell, signal);
-  const routes = RouteTable.read();
   const { url, connected } = serverStatus(network);
   return netcheckReport({
     network: network.membership.network.name,
@@ -40,7 +38,7 @@ async function checkNetwork(network: OverlayNetwork, shell: MeshShell, signal: A
     proxy: proxyCheck(network),
     lossyPeers: lossyPeers(shell),
     gathering: shell.mesh.gathering(),
-    linkTo: (address) => routes.interfaceFor(address) ?? null,
+    linkTo: network.linkNamer(),
     at: wallNow(),
     now: monotonicNow(),
   });

@@ -11,8 +11,8 @@ import type {
 import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
 import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
 import type { Instant, WallTime } from "@asterism/core/time";
+import type { LinkNamer } from "../links/network-links.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
-import { RouteTable } from "../platform/route-table.linux.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { natStatus } from "./nat-status.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
@@ -56,9 +56,16 @@ function selfStatus(overlay: OverlayNetwork): SelfStatus {
 }
 
 function peerStatuses(overlay: OverlayNetwork, shell: MeshShell): PeerStatus[] {
-  const routes = RouteTable.read();
   const { relays } = shell.mesh.gathering();
-  const context = { overlay, shell, mesh: shell.mesh, relays, routes, now: monotonicNow(), wall: wallNow() };
+  const context = {
+    overlay,
+    shell,
+    mesh: shell.mesh,
+    relays,
+    linkTo: overlay.linkNamer(),
+    now: monotonicNow(),
+    wall: wallNow(),
+  };
   const peers = [...shell.mesh.peers.values()].map((peer) => peerStatus(peer, context));
   const refused = [...shell.mesh.roster.refused.values()].map((peer) => refusedStatus(peer, overlay));
   return [...peers, ...refused].sort((a, b) => a.name.localeCompare(b.name));
@@ -69,7 +76,7 @@ interface PeerContext {
   readonly shell: MeshShell;
   readonly mesh: Mesh;
   readonly relays: readonly RelaySnapshot[];
-  readonly routes: RouteTable;
+  readonly linkTo: LinkNamer;
   readonly now: Instant;
   readonly wall: WallTime;
 }
@@ -100,7 +107,7 @@ function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
   };
 }
 
-function activePath(peer: MeshPeer, { routes, relays, now }: PeerContext): ActivePathStatus {
+function activePath(peer: MeshPeer, { linkTo, relays, now }: PeerContext): ActivePathStatus {
   const [best] = peer.table;
   if (best === undefined) return NO_PATH;
   const remote = formatUdpAddress(best.remote);
@@ -108,20 +115,20 @@ function activePath(peer: MeshPeer, { routes, relays, now }: PeerContext): Activ
   return {
     kind: best.relayed ? "relayed" : "direct",
     remote,
-    link: routes.interfaceFor(best.remote.address) ?? null,
+    link: linkTo(best.remote.address, best.linkId),
     relay: best.relayed ? relayName(best.remote, relays) : null,
     rttMs: active === null ? null : roundMs(active.rttMs),
   };
 }
 
-function pathStatuses(peer: MeshPeer, { shell, routes, now }: PeerContext): PathStatus[] {
+function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): PathStatus[] {
   const traffic = new Map(shell.pathCounters(peer.peer.nodeId).map((path) => [pathAddressKey(path), path]));
   return (peer.paths?.snapshot(now).paths ?? []).map((path) => {
     const counters = traffic.get(pathAddressKey(path.address));
     return {
       kind: path.kind,
       remote: formatUdpAddress(path.address.remote),
-      link: routes.interfaceFor(path.address.remote.address) ?? null,
+      link: linkTo(path.address.remote.address, path.address.linkId),
       state: path.state,
       rttMs: path.rttMs === null ? null : roundMs(path.rttMs),
       lossRatio: path.lossRatio,

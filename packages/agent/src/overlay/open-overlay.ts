@@ -5,9 +5,9 @@ import { AsterismError } from "@asterism/core/errors";
 import type { Crypto } from "@asterism/core/identity";
 import { type Aead, Mesh } from "@asterism/core/mesh";
 import type { PunchTurn } from "@asterism/core/paths";
-import { type EngineDevice, type LinkInfo, openDevice } from "@asterism/engine";
+import { type EngineDevice, openDevice } from "@asterism/engine";
 import type { Logger } from "pino";
-import { kernelHasIpv6 } from "../platform/ipv6.linux.ts";
+import { NetworkLinks, type NetworkLinksOptions } from "../links/network-links.ts";
 import type { Nat64 } from "../platform/nat64.ts";
 import { systemRandom } from "../platform/random.ts";
 import {
@@ -22,13 +22,12 @@ import { throughNat64 } from "./nat64-device.ts";
 import { PairWatch } from "./pair-watch.ts";
 import { Pinger } from "./pinger.ts";
 
-const DEFAULT_PORT = 41_641;
 const INTERFACE_NAME = "ast%d";
 
 /** What exists only while a network is up. */
 export interface RunningOverlay {
   readonly device: EngineDevice;
-  readonly link: LinkInfo;
+  readonly links: NetworkLinks;
   readonly shell: MeshShell;
   readonly pinger: Pinger;
   readonly pairs: PairWatch;
@@ -44,6 +43,7 @@ export interface OpenOverlayOptions {
   readonly logger: Logger;
   readonly dialer: Dialer;
   readonly aeads: readonly Aead[];
+  readonly links: Omit<NetworkLinksOptions, "device" | "logger">;
   /** Interfaces of all this agent's networks. */
   readonly ownInterfaces: Set<string>;
   /** Ranges of all networks this agent is in. */
@@ -66,7 +66,7 @@ export interface OpenOverlayOptions {
 }
 
 /**
- * Makes the interface with its link, addresses, routes and mesh. Leaves nothing behind if it fails.
+ * Makes the interface with its links, addresses, routes and mesh. Leaves nothing behind if it fails.
  * @throws AsterismError `range-conflict`, `not-root`, `no-tun`, `interface-failed`
  */
 export async function openOverlay(options: OpenOverlayOptions): Promise<RunningOverlay> {
@@ -90,7 +90,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
   const { device } = translated;
   const routes = overlayRoutes(membership, device);
   try {
-    const link = openLink(device, membership.port);
+    const links = new NetworkLinks({ ...options.links, device, logger: options.logger });
     await applyOverlayRoutes(routes);
     const pinger = new Pinger(pingIdentifier, (nodeId, packet) => shell?.sendInner(nodeId, packet) ?? false);
     const pairs = new PairWatch({ shell: () => shell, onPair: options.onPair, send: options.sendReport });
@@ -99,8 +99,8 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       device,
       logger: options.logger,
       dialer: options.dialer,
-      // One link takes everything: what leaves by it is bound to nothing.
-      openSocketLike: () => device.openLink({ port: 0, ipv4: "0.0.0.0", ipv6: null }).id,
+      openSocketLike: (linkId) => links.set.openAlike(linkId),
+      closeSocket: (linkId) => links.set.closeAlike(linkId),
       sendCall: options.sendCall,
       onEchoReply: (nodeId, event) => pinger.handleInner(nodeId, event),
       onDeviceFailed: options.onDeviceFailed,
@@ -115,9 +115,15 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
     shell = running;
     const stop = async (): Promise<void> => {
       pairs.stop();
+      const unmapped = links.close();
       await close(device, running, routes);
+      await unmapped;
     };
-    return { device, link, shell: running, pinger, pairs, handleNat64Change: translated.handleChange, close: stop };
+    const handleNat64Change = (): void => {
+      translated.handleChange();
+      links.handleNat64Change();
+    };
+    return { device, links, shell: running, pinger, pairs, handleNat64Change, close: stop };
   } catch (error) {
     device.close();
     await removeOverlayRules(routes);
@@ -163,20 +169,6 @@ function overlayRoutes({ network, self }: Membership, device: EngineDevice): Ove
     ipv4Range: network.ipv4Range,
     ipv6Range: network.ipv6Range,
   };
-}
-
-/** The port of the last run, the default one, or any that is free. */
-function openLink(device: EngineDevice, formerPort: number): LinkInfo {
-  const anyAddress = { ipv4: "0.0.0.0", ipv6: kernelHasIpv6() ? "::" : null };
-  const wished = [formerPort, DEFAULT_PORT].filter((port, index, all) => port !== 0 && all.indexOf(port) === index);
-  for (const port of wished) {
-    try {
-      return device.openLink({ port, ...anyAddress });
-    } catch {
-      // taken by another network of this host or another program: the next one
-    }
-  }
-  return device.openLink({ port: 0, ...anyAddress });
 }
 
 function requireKey({ nodePrivateKey }: Membership): Uint8Array {

@@ -11,24 +11,21 @@ import type {
 import { parseFingerprint } from "@asterism/core/control";
 import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
-import type { NetworkState } from "@asterism/core/local-api";
+import type { LinkSettings, NetworkState } from "@asterism/core/local-api";
 import type { Aead, Mesh } from "@asterism/core/mesh";
-import { candidatePriority, type LocalCandidate, type PunchTurn } from "@asterism/core/paths";
+import { candidatePriority, type PunchTurn } from "@asterism/core/paths";
 import type { Logger } from "pino";
-import { listHostAddresses } from "../platform/host-addresses.ts";
+import type { LinkNamer, NetworkLinks } from "../links/network-links.ts";
 import type { Nat64 } from "../platform/nat64.ts";
-import { findGatewayPlace } from "../port-mapping/gateway-place.ts";
-import { PortMapping } from "../port-mapping/port-mapping.ts";
 import { portMappingNonce } from "../port-mapping/port-mapping-nonce.ts";
 import type { Membership, MembershipStore } from "../state/membership.ts";
 import { type LearntFacts, MembershipRecord } from "../state/membership-record.ts";
 import { unexpiredRelays } from "./cached-relays.ts";
 import { ControlSession } from "./control-session.ts";
-import { hostCandidates } from "./local-candidates.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { networkDialer } from "./network-dialer.ts";
 import { announcesAeads, renewNodeKey } from "./node-keys.ts";
-import { nodePublicKey, openOverlay, type RunningOverlay } from "./open-overlay.ts";
+import { nodePublicKey, type OpenOverlayOptions, openOverlay, type RunningOverlay } from "./open-overlay.ts";
 import type { Pinger } from "./pinger.ts";
 
 /** The requests on the control stream that an agent makes, each one at a time. */
@@ -57,6 +54,8 @@ export interface OverlayNetworkOptions {
 export interface OverlayHost {
   /** Interfaces of all this agent's networks. */
   ownInterfaces(): Set<string>;
+  /** Index of an interface, null if there is none of the name, undefined if that is not known yet. */
+  interfaceIndex(name: string): number | null | undefined;
   /** Ranges of all networks this agent is in. */
   overlayRanges(): string[];
   readonly nat64: Nat64;
@@ -74,8 +73,6 @@ export class OverlayNetwork {
   readonly #record: MembershipRecord;
   #running: RunningOverlay | undefined;
   #control: ControlSession | undefined;
-  #portMapping: PortMapping | undefined;
-  #observedAddress: string | null = null;
   /** What the server was told on this connection, as JSON. */
   #offeredRelay: string | undefined;
   #state: NetworkState = "down";
@@ -116,6 +113,14 @@ export class OverlayNetwork {
 
   get shell(): MeshShell | undefined {
     return this.#running?.shell;
+  }
+
+  get links(): NetworkLinks | undefined {
+    return this.#running?.links;
+  }
+
+  linkNamer(): LinkNamer {
+    return this.#running?.links.namer() ?? (() => null);
   }
 
   get pinger(): Pinger | undefined {
@@ -164,12 +169,10 @@ export class OverlayNetwork {
     return this.#inTurn(() => this.#stop());
   }
 
-  /** The host's addresses, links or routes have changed. */
-  handleNetworkChange(): void {
+  /** The host's addresses, links or routes have changed, at these interfaces or nobody knows where. */
+  handleNetworkChange(interfaces?: ReadonlySet<string>): void {
     if (this.#running === undefined) return;
-    const candidates = this.#candidates(this.#running);
-    this.#running.shell.run((mesh, time) => mesh.handleNetworkChange(candidates, time));
-    this.#portMapping?.handleNetworkChange();
+    this.#running.links.handleNetworkChange(interfaces);
     this.#offerRelay();
     this.#control?.handleNetworkChange();
   }
@@ -182,9 +185,13 @@ export class OverlayNetwork {
 
   /** IPv4 addresses are reached by another way, or have become reachable. */
   handleNat64Change(): void {
-    if (this.#running === undefined) return;
-    this.#running.handleNat64Change();
-    this.#offerCandidates(this.#running);
+    this.#running?.handleNat64Change();
+  }
+
+  /** Uses other links from now on, and after a restart. */
+  setLinks(settings: LinkSettings): void {
+    this.#record.setLinks(settings);
+    this.#running?.links.handleSettings();
   }
 
   #inTurn(step: () => Promise<void>): Promise<void> {
@@ -201,11 +208,10 @@ export class OverlayNetwork {
       this.#running = running;
       running.shell.run((mesh, time) => mesh.handleSignallingLost(time));
       this.#loadCachedMap(running);
-      this.#offerCandidates(running);
+      running.links.start((input) => running.shell.run(input));
       this.#toReconnect = new Set(this.#record.loadConnected());
       this.#reconnect(running);
       this.#control = this.#startControl();
-      if (this.#options.mapPorts) this.#portMapping = this.#startPortMapping(running);
       this.#state = "running";
     } catch (error) {
       this.#state = "failed";
@@ -214,17 +220,18 @@ export class OverlayNetwork {
     }
   }
 
-  async #open(): Promise<RunningOverlay> {
+  #open(): Promise<RunningOverlay> {
     const { host, crypto, logger, machine, aeads } = this.#options;
     if (!announcesAeads(this.membership, aeads)) {
       this.#record.replaceNodeKey(renewNodeKey(this.membership, machine, crypto, aeads));
     }
-    const running = await openOverlay({
+    return openOverlay({
       membership: this.membership,
       crypto,
       logger,
       dialer: this.dialer,
       aeads,
+      links: this.#linkOptions(),
       ownInterfaces: host.ownInterfaces(),
       overlayRanges: host.overlayRanges(),
       nat64: host.nat64,
@@ -238,8 +245,22 @@ export class OverlayNetwork {
       onConnected: (nodeIds) => this.#record.saveConnected(nodeIds),
       onSlept: (sleptMs) => this.#handleSleep(sleptMs),
     });
-    this.#record.setPort(running.link.port);
-    return running;
+  }
+
+  #linkOptions(): OpenOverlayOptions["links"] {
+    const { host, machine, mapPorts } = this.#options;
+    return {
+      settings: () => this.membership.links ?? {},
+      ports: () => ({ first: this.membership.port, byName: this.membership.linkPorts ?? {} }),
+      onPort: ({ name, boundTo }, port, isFirst) => {
+        if (isFirst) this.#record.setPort(port);
+        if (boundTo !== null) this.#record.setLinkPort(name, port);
+      },
+      ownInterfaces: host.ownInterfaces,
+      interfaceIndex: host.interfaceIndex,
+      withOwn: (addresses) => host.nat64.withOwn(addresses),
+      portMappingNonce: mapPorts ? portMappingNonce(machine, this.membership.network.id) : null,
+    };
   }
 
   async #stop(): Promise<void> {
@@ -247,15 +268,12 @@ export class OverlayNetwork {
     this.#control?.stop();
     this.#control = undefined;
     const running = this.#running;
-    const unmapped = this.#portMapping?.close();
-    this.#portMapping = undefined;
     if (running !== undefined) {
       this.#record.saveNow();
       this.#record.saveConnected(running.shell.connectedPeers());
       this.#running = undefined;
       await running.close();
     }
-    await unmapped;
     this.#record.cancelSave();
     this.#online.clear();
     this.#state = "down";
@@ -328,27 +346,15 @@ export class OverlayNetwork {
     return session;
   }
 
-  #startPortMapping({ link, shell }: RunningOverlay): PortMapping {
-    const { host, logger, machine } = this.#options;
-    return new PortMapping({
-      link,
-      nonce: portMappingNonce(machine, this.membership.network.id),
-      logger,
-      findPlace: () => findGatewayPlace(host.ownInterfaces()),
-      onChange: (mapping) => shell.run((mesh, time) => mesh.handlePortMapping(mapping, time)),
-    });
-  }
-
   #handleAuthenticated(observedAddress: string, serverTimeOffsetMs: number): void {
-    this.#observedAddress = isIP(observedAddress) === 0 ? null : observedAddress;
     if (this.#running === undefined) return;
+    this.#running.links.handleObservedAddress(isIP(observedAddress) === 0 ? null : observedAddress);
     const { unpublishedRecord } = this.membership;
     if (unpublishedRecord !== null) {
       this.#control?.send({ type: "record", requestId: PUBLISH_REQUEST_ID, ...unpublishedRecord });
     }
     this.#offeredRelay = undefined;
     this.#offerRelay();
-    this.#offerCandidates(this.#running);
     this.#running.pairs.flush();
     this.#running.shell.run((mesh, time) => {
       mesh.handleServerTime(serverTimeOffsetMs, time);
@@ -448,17 +454,6 @@ export class OverlayNetwork {
         "this device was removed from the network on the server. Join again with a new key, or forget the network " +
         `with \`asterism leave ${this.membership.network.name}\``;
     });
-  }
-
-  #offerCandidates(running: RunningOverlay): void {
-    const candidates = this.#candidates(running);
-    running.shell.run((mesh, time) => mesh.handleHostCandidates(candidates, time));
-  }
-
-  #candidates({ link }: RunningOverlay): LocalCandidate[] {
-    const { host } = this.#options;
-    const hostAddresses = host.nat64.withOwn(listHostAddresses(host.ownInterfaces()));
-    return hostCandidates({ link, hostAddresses, observedAddress: this.#observedAddress });
   }
 
   /** What this run has found out that the next one wants to know; nothing while the network is down. */

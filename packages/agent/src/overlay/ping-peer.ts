@@ -4,7 +4,6 @@ import { relayName } from "@asterism/core/explain";
 import type { ActivePathStatus, PingAnswer, PingBody } from "@asterism/core/local-api";
 import type { MeshPeer } from "@asterism/core/mesh";
 import { formatUdpAddress, type PathAddress } from "@asterism/core/net";
-import { RouteTable } from "../platform/route-table.linux.ts";
 import { downMessage, type FoundPeer, findPeer } from "./find-peer.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
 
@@ -27,11 +26,11 @@ export async function pingPeer(
   const common = { peer: name, address, sequence: body.sequence };
   if (reply === undefined) return { ...common, rttMs: null, path: NO_PATH, problem: explainSilence(network, peer) };
   const rttMs = Math.round(reply.rttMs * 1000) / 1000;
-  return { ...common, rttMs, path: pathOf({ shell, peer }, reply.from, rttMs), problem: null };
+  return { ...common, rttMs, path: pathOf({ network, shell, peer }, reply.from, rttMs), problem: null };
 }
 
 function pathOf(
-  { shell, peer }: Pick<FoundPeer, "shell" | "peer">,
+  { network, shell, peer }: Pick<FoundPeer, "network" | "shell" | "peer">,
   from: PathAddress,
   rttMs: number,
 ): ActivePathStatus {
@@ -40,7 +39,7 @@ function pathOf(
   return {
     kind: relayed ? "relayed" : "direct",
     remote,
-    link: RouteTable.read().interfaceFor(from.remote.address) ?? null,
+    link: network.linkNamer()(from.remote.address, from.linkId),
     relay: relayed ? relayName(from.remote, shell.mesh.gathering().relays) : null,
     rttMs,
   };

@@ -20,6 +20,19 @@ export class NetworkState {
     this.#isOwn = isOwn;
   }
 
+  /** Of an interface that there is; null if there is none, undefined while the host has not told. */
+  indexOf(interfaceName: string): number | null | undefined {
+    if (!this.#isReady) return undefined;
+    for (const [index, { name }] of this.#interfaces) if (name === interfaceName) return index;
+    return null;
+  }
+
+  /** The interface that an event is about; undefined if nobody knows, or it is about all. */
+  nameOf(event: NetworkEvent): string | undefined {
+    if (event.kind === "link") return event.name;
+    return "index" in event ? this.#interfaces.get(event.index)?.name : undefined;
+  }
+
   /** True if paths may have come, gone or changed. */
   handle(event: NetworkEvent): boolean {
     switch (event.kind) {

@@ -61,12 +61,24 @@ export class RouteTable {
     return (family === 4 ? this.#ipv4 : this.#ipv6).some(({ prefixBits }) => prefixBits === 0);
   }
 
-  /** The router of the best default route of IPv4 that does not leave by an interface in `exclude`. */
-  defaultGateway(exclude: ReadonlySet<string>): DefaultGateway | undefined {
+  /** Interfaces with a default route of either family, the best of IPv4 first. */
+  defaultInterfaces(): string[] {
+    const defaults = [this.#ipv4, this.#ipv6].flatMap((routes) =>
+      routes.filter(({ prefixBits }) => prefixBits === 0).sort((a, b) => a.metric - b.metric),
+    );
+    return [...new Set(defaults.map(({ interfaceName }) => interfaceName))];
+  }
+
+  /**
+   * The router of the best default route of IPv4 that does not leave by an interface in `exclude`; of those by `only`, if
+   * that is given.
+   */
+  defaultGateway(exclude: ReadonlySet<string>, only?: string): DefaultGateway | undefined {
     let best: (Route & DefaultGateway) | undefined;
     for (const route of this.#ipv4) {
       const { gateway, prefixBits, interfaceName } = route;
       if (prefixBits !== 0 || gateway === null || exclude.has(interfaceName)) continue;
+      if (only !== undefined && interfaceName !== only) continue;
       if (best === undefined || isBetter(route, best)) best = { ...route, gateway };
     }
     return best;

@@ -1,4 +1,4 @@
-import { BlockList } from "node:net";
+import { BlockList, isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { classifyAddress } from "@asterism/core/paths";
 import type { GatewayPlace } from "@asterism/core/port-mapping";
@@ -6,16 +6,25 @@ import { RouteTable } from "../platform/route-table.linux.ts";
 
 /**
  * The router that the default route of IPv4 leads to, and our address on the way to it; null if there is none, or none
- * is needed because our address is a public one. Routes through interfaces in `exclude` (the overlays' own) don't count.
+ * is needed because our address is a public one. Routes through interfaces in `exclude` (the overlays' own) don't count;
+ * with `link`, an interface or an address of one, only those by that.
  */
-export function findGatewayPlace(exclude: ReadonlySet<string>): GatewayPlace | null {
-  const route = RouteTable.read().defaultGateway(exclude);
+export function findGatewayPlace(exclude: ReadonlySet<string>, link?: string): GatewayPlace | null {
+  const ownAddress = link !== undefined && isIP(link) !== 0 ? link : undefined;
+  const route = RouteTable.read().defaultGateway(exclude, ownAddress === undefined ? link : interfaceOf(ownAddress));
   if (route === undefined) return null;
   const { gateway, interfaceName } = route;
   const own = (networkInterfaces()[interfaceName] ?? []).filter(({ family }) => family === "IPv4");
-  const local = (own.find(({ cidr }) => cidr !== null && isWithin(cidr, gateway)) ?? own[0])?.address;
+  const usual = own.find(({ cidr }) => cidr !== null && isWithin(cidr, gateway)) ?? own[0];
+  const local = own.find(({ address }) => address === ownAddress)?.address ?? usual?.address;
   if (local === undefined || classifyAddress(local) === "global") return null;
   return { gateway, local };
+}
+
+/** Empty, which is no interface's name, if none has it. */
+function interfaceOf(ownAddress: string): string {
+  const all = Object.entries(networkInterfaces());
+  return all.find(([, own]) => own?.some(({ address }) => address === ownAddress) === true)?.[0] ?? "";
 }
 
 /** `cidr` is an address of an interface with the length of its prefix. */

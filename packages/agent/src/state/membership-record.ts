@@ -1,5 +1,6 @@
 import type { DeltaMessage, MapMessage, RelaysMessage } from "@asterism/core/control";
-import type { Membership, MembershipStore } from "./membership.ts";
+import type { LinkSettings } from "@asterism/core/local-api";
+import { MAX_LINK_PORTS, type Membership, type MembershipStore } from "./membership.ts";
 
 const SAVE_DELAY_MS = 500;
 
@@ -46,6 +47,21 @@ export class MembershipRecord {
     if (this.#membership.port === port) return;
     this.#membership = { ...this.#membership, port };
     this.saveSoon();
+  }
+
+  /** Of a link that is bound to something. */
+  setLinkPort(name: string, port: number): void {
+    const { linkPorts = {} } = this.#membership;
+    if (linkPorts[name] === port) return;
+    const kept = Object.entries(linkPorts).filter(([other]) => other !== name);
+    const entries = [...kept.slice(1 - MAX_LINK_PORTS), [name, port]];
+    this.#membership = { ...this.#membership, linkPorts: Object.fromEntries(entries) };
+    this.saveSoon();
+  }
+
+  setLinks(links: LinkSettings): void {
+    this.#membership = { ...this.#membership, links };
+    this.#store.save(this.#membership);
   }
 
   /** Another node key, written before it is used. */

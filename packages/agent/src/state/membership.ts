@@ -3,10 +3,14 @@ import { join } from "node:path";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
 import { createParser, MAX_NODE_RECORD_CHARACTERS, NetworkInfo, PeerInfo, RelaysMessage } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
+import { LinkSettings } from "@asterism/core/local-api";
 import { type Static, Type } from "typebox";
 import { readJsonFile, writeJsonFile } from "./json-file.ts";
 
 const Base64 = Type.String({ maxLength: 1024, pattern: "^[A-Za-z0-9+/]*={0,2}$" });
+
+/** Links whose ports are remembered. */
+export const MAX_LINK_PORTS = 32;
 
 /** What is kept of one membership: enough to come up without the server. */
 const MembershipFile = Type.Object({
@@ -38,6 +42,14 @@ const MembershipFile = Type.Object({
   stretchedSecret: Type.Union([Base64, Type.Null()]),
   /** UDP port of the last run, so that endpoints that peers remember stay true. */
   port: Type.Integer({ minimum: 0, maximum: 65_535 }),
+  /** Which links the network uses; left out by files of before there were several. */
+  links: Type.Optional(LinkSettings),
+  /** By the name of a link, its UDP port of the last run. */
+  linkPorts: Type.Optional(
+    Type.Record(Type.String({ maxLength: 45 }), Type.Integer({ minimum: 1, maximum: 65_535 }), {
+      maxProperties: MAX_LINK_PORTS,
+    }),
+  ),
   network: NetworkInfo,
   self: Type.Object({
     name: Type.String({ maxLength: 63 }),

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, proxyOption, socketOption } from "../agent-options.ts";
+import { type LinkOptions, linkCapOption, linkCostOption, linkSettings, linksOption } from "../link-options.ts";
 import { printJson, printLine } from "../output.ts";
 
-interface JoinOptions extends AgentOptions {
+interface JoinOptions extends AgentOptions, LinkOptions {
   readonly name?: string;
   readonly secret?: string;
   readonly proxy?: string;
@@ -15,15 +16,20 @@ export function createJoinCommand(): Command {
     .option("--name <name>", "name of this device in the network (default: the host's name)")
     .option("--secret <passphrase>", "network passphrase; never leaves this machine (also ASTERISM_SECRET)")
     .addOption(proxyOption())
+    .addOption(linksOption())
+    .addOption(linkCostOption())
+    .addOption(linkCapOption())
     .addOption(socketOption())
     .addOption(jsonOption())
     .action(async (key: string, options: JoinOptions) => {
       const secret = options.secret ?? process.env["ASTERISM_SECRET"];
+      const links = linkSettings(options);
       const { network } = await connectAgent(options).join({
         key,
         ...(options.name === undefined ? {} : { name: options.name }),
         ...(secret === undefined ? {} : { secret }),
         ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+        ...(links === undefined ? {} : { links }),
       });
       if (options.json === true) {
         printJson({ network });

@@ -1,7 +1,7 @@
 import type { GatheringSnapshot, RelaySnapshot } from "../gathering/index.ts";
 import type { LinkCheck, NetworkCheck, ProxyCheck, RelayCheck, StunServerCheck } from "../local-api/index.ts";
 import type { NatReport } from "../nat/index.ts";
-import { formatUdpAddress, type UdpAddress, udpAddressEquals } from "../net/index.ts";
+import { formatUdpAddress, type LinkId, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import type { Instant, WallTime } from "../time.ts";
 import { netcheckAdvice } from "./netcheck-advice.ts";
 import { nextPortsOf } from "./next-ports.ts";
@@ -16,8 +16,8 @@ export interface NetcheckFacts {
   readonly lossyPeers?: readonly string[];
   /** After a round of discovery. */
   readonly gathering: GatheringSnapshot;
-  /** Interface that leads to an address, null without a route. */
-  readonly linkTo: (address: string) => string | null;
+  /** What leads to an address: the link, or the interface if that is not known or bound to none; null without a route. */
+  readonly linkTo: (address: string, linkId: LinkId | null) => string | null;
   readonly at: WallTime;
   /** The same moment on the clock of the machines. */
   readonly now: Instant;
@@ -120,7 +120,7 @@ function linkCheck(nat: NatReport, { gathering, linkTo }: NetcheckFacts): LinkCh
   const isLocal = ({ kind, linkId, address }: GatheringSnapshot["candidates"][number]): boolean =>
     kind === "host" && linkId === nat.linkId && isOfFamily(address.address, nat.family);
   return {
-    link: server === undefined ? null : linkTo(server.address),
+    link: server === undefined ? null : linkTo(server.address, nat.linkId),
     ipVersion: nat.family,
     udp: nat.udp,
     mapping: nat.mapping,
@@ -138,15 +138,18 @@ function linkCheck(nat: NatReport, { gathering, linkTo }: NetcheckFacts): LinkCh
 function stunServerChecks({ gathering, linkTo }: NetcheckFacts): StunServerCheck[] {
   const { nats, servers } = gathering;
   const asked = servers.filter(({ address }) => nats.some(({ family }) => isOfFamily(address, family)));
-  const answers = nats.flatMap(({ samples }) => samples);
+  const answers = nats.flatMap(({ linkId, samples }) => samples.map((sample) => ({ ...sample, linkId })));
   const silent = asked.filter((server) => !answers.some((answer) => udpAddressEquals(answer.server, server)));
-  const describe = (server: UdpAddress) => ({ address: formatUdpAddress(server), link: linkTo(server.address) });
+  const describe = (server: UdpAddress, linkId: LinkId | null) => ({
+    address: formatUdpAddress(server),
+    link: linkTo(server.address, linkId),
+  });
   return [
-    ...answers.map(({ server, mapped, rttMs }) => {
+    ...answers.map(({ linkId, server, mapped, rttMs }) => {
       const rounded = rttMs === null ? null : roundMs(rttMs);
-      return { ...describe(server), answered: true, rttMs: rounded, mapped: formatUdpAddress(mapped) };
+      return { ...describe(server, linkId), answered: true, rttMs: rounded, mapped: formatUdpAddress(mapped) };
     }),
-    ...silent.map((server) => ({ ...describe(server), answered: false, rttMs: null, mapped: null })),
+    ...silent.map((server) => ({ ...describe(server, null), answered: false, rttMs: null, mapped: null })),
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { GatheringSnapshot } from "../gathering/index.ts";
 import type { NatSide, PathWords, PeerExplanation, ProxyCheck, Punching, TriedPath } from "../local-api/index.ts";
 import { type NatFacts, type PortPrediction, summariseNats } from "../nat/index.ts";
-import { formatUdpAddress, type UdpAddress } from "../net/index.ts";
+import { formatUdpAddress, type LinkId, type UdpAddress } from "../net/index.ts";
 import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot, PunchSnapshot } from "../paths/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
 import { portMappings, relayChecks, roundMs } from "./netcheck-report.ts";
@@ -28,8 +28,8 @@ export interface PeerFacts {
   /** Of an echo through the tunnel; null without an answer. */
   readonly echoMs: number | null;
   readonly traffic: PeerExplanation["traffic"];
-  /** Interface that leads to an address, null without a route. */
-  readonly linkTo: (address: string) => string | null;
+  /** What leads to an address: the link, or the interface if that is not known or bound to none; null without a route. */
+  readonly linkTo: (address: string, linkId: LinkId | null) => string | null;
   readonly time: ClockReading;
 }
 
@@ -89,16 +89,16 @@ function currentPath(facts: PeerFacts): PathWords {
   const { provisional, linkTo } = facts;
   if (provisional === null) return NO_PATH;
   const remote = formatUdpAddress(provisional);
-  return { kind: "direct", remote, link: linkTo(provisional.address), relay: null, rttMs: null };
+  return { kind: "direct", remote, link: linkTo(provisional.address, null), relay: null, rttMs: null };
 }
 
 function pathWords(path: ActivePath | null, { gathering, linkTo }: PeerFacts): PathWords {
   if (path === null) return NO_PATH;
-  const { remote } = path.address;
+  const { remote, linkId } = path.address;
   return {
     kind: path.kind,
     remote: formatUdpAddress(remote),
-    link: linkTo(remote.address),
+    link: linkTo(remote.address, linkId),
     relay: path.kind === "relayed" ? relayName(remote, gathering.relays) : null,
     rttMs: Number.isFinite(path.rttMs) ? roundMs(path.rttMs) : null,
   };
@@ -116,7 +116,7 @@ function triedPath(path: PathSnapshot, { gathering, linkTo, time }: PeerFacts): 
     candidate: remoteKind,
     kind,
     via: address.channel === null ? null : relayName(address.remote, gathering.relays),
-    link: linkTo(address.remote.address),
+    link: linkTo(address.remote.address, address.linkId),
     state,
     rttMs: rttMs === null ? null : roundMs(rttMs),
     lossRatio,
@@ -145,7 +145,7 @@ function pathAttempt(
     remote: formatUdpAddress(remote),
     candidate: remoteKind,
     via: relay === null ? null : relayName(relay, gathering.relays),
-    link: linkTo((relay ?? remote).address),
+    link: linkTo((relay ?? remote).address, attempt.linkId),
     result,
     afterMs: afterMs === null ? null : roundMs(afterMs),
     why,

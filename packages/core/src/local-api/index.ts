@@ -10,6 +10,15 @@ export {
   TriedPath,
 } from "./explanation.ts";
 export {
+  LinkSettings,
+  type LinkStatus,
+  type LinksAnswer,
+  LinksBody,
+  LinkUse,
+  MAX_LINKS,
+  type NetworkLinks,
+} from "./links.ts";
+export {
   Advice,
   LinkCheck,
   NetcheckAnswer,

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { LinkSettings } from "./links.ts";
 
 /** Bodies of the agent's local API; the same definitions type the client and check the input. */
 
@@ -10,6 +11,8 @@ export const JoinBody = Type.Object(
     secret: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
     /** Proxy through which this network's server is reached from now on: `http://[user:password@]host:port`, or `none`. */
     proxy: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+    /** Left out: as when this machine last joined the network, else one link that is bound to nothing. */
+    links: Type.Optional(LinkSettings),
   },
   { additionalProperties: false },
 );

@@ -142,6 +142,12 @@ export class MeshPeer {
     return [{ ...provisional, relayed: this.isRelayed(provisional), weight: 1, mtuBytes: 0 }];
   }
 
+  /** Whether the path in use leads over one of these links, or over one that is no more. */
+  usesLink(links: ReadonlySet<LinkId>): boolean {
+    const [active] = this.#usable;
+    return active === undefined || links.has(active.address.linkId);
+  }
+
   /** Whether what comes from here, or goes there, passes a relay. */
   isRelayed(address: PathAddress): boolean {
     return this.paths?.isRelayed(address) ?? address.channel !== null;

@@ -328,12 +328,25 @@ export class Mesh {
     this.handleResume(time);
   }
 
+  /** As `handleNetworkChange`, for changes that leave all links but these as they are. */
+  handleLinkChange(candidates: readonly LocalCandidate[], changed: ReadonlySet<LinkId>, time: ClockReading): void {
+    this.#place.change(time.wall);
+    // Who talks to us by another link goes on doing so.
+    for (const peer of this.#peers.all()) if (peer.usesLink(changed)) peer.paths?.setPlace(this.#place.number);
+    this.handleHostCandidates(candidates, time);
+    this.#resume(time, changed);
+  }
+
   /** The host slept, or what lies behind its links may be another network. */
   handleResume(time: ClockReading): void {
+    this.#resume(time, undefined);
+  }
+
+  #resume(time: ClockReading, links: ReadonlySet<LinkId> | undefined): void {
     this.#gatherer.handleResume(time.now);
     this.#gathering.drain(time);
     for (const peer of this.#peers.all()) {
-      peer.paths?.handleResume(time.now);
+      peer.paths?.handleResume(time.now, links);
       this.#drain(peer, time);
     }
   }

@@ -261,9 +261,9 @@ export class PeerPaths {
     this.#checks.place = place;
   }
 
-  /** The host slept, or something else makes every path doubtful: check all at once. */
-  handleResume(now: Instant): void {
-    this.#doubtAll(now);
+  /** The host slept, or something else makes every path doubtful, or those of some links: check them at once. */
+  handleResume(now: Instant, links?: ReadonlySet<LinkId>): void {
+    this.#doubtAll(now, links);
     this.#update(now);
   }
 
@@ -410,14 +410,15 @@ export class PeerPaths {
     for (let count = 0; count < overtaken; count++) path.handleLoss(now);
   }
 
-  #doubtAll(now: Instant): void {
+  #doubtAll(now: Instant, links?: ReadonlySet<LinkId>): void {
     const hasTraffic = this.#demand.hasTraffic(now);
     for (const path of this.#set.all()) {
+      if (links?.has(path.address.linkId) === false) continue;
       path.doubt(now);
       path.loss.forget();
       if (hasTraffic || this.#demand.isKept(now)) path.startRun(now);
     }
-    if (hasTraffic) this.#attempts.restart(now);
+    if (hasTraffic && !this.#active.isSettled(now)) this.#attempts.restart(now);
   }
 
   #setRemote(candidates: readonly RemoteCandidate[], now: Instant): void {

@@ -1,0 +1,94 @@
+import { describe, expect, it, test } from "vitest";
+import type { HostAddress } from "../platform/host-addresses.ts";
+import { checkLinkSettings } from "./check-settings.ts";
+import { addressesOf, type LinkScene, mergeSettings, wantedLinks } from "./wanted-links.ts";
+
+function address(interfaceName: string, text: string): HostAddress {
+  return { interfaceName, address: text, family: text.includes(":") ? "IPv6" : "IPv4" };
+}
+
+const SCENE: LinkScene = {
+  addresses: [
+    address("eth0", "192.168.1.7"),
+    address("eth0", "2001:db8:1::7"),
+    address("wlan0", "10.0.0.7"),
+    address("docker0", "172.17.0.1"),
+    address("eth5", "198.51.100.7"),
+    address("eth6", "10.6.0.7"),
+  ],
+  defaultInterfaces: ["wlan0", "eth0", "wwan0"],
+  serverInterfaces: new Set(["eth0", "eth5", "eth6"]),
+};
+const NOTHING: LinkScene = { addresses: [], defaultInterfaces: [], serverInterfaces: new Set() };
+
+describe("the links that a network should have", () => {
+  const names = (...args: Parameters<typeof wantedLinks>): string[] => wantedLinks(...args).map(({ name }) => name);
+
+  it("is one that is bound to nothing, unless something is said", () => {
+    const unbound = [{ name: "any", boundTo: null, traits: { cost: 0 } }];
+    expect(wantedLinks({}, SCENE)).toEqual(unbound);
+    expect(wantedLinks({ use: "any", costs: { eth0: 3 } }, SCENE)).toEqual(unbound);
+  });
+
+  it("auto takes interfaces with a default route and an address, and public ones with a route to servers", () => {
+    expect(names({ use: "auto" }, SCENE)).toEqual(["wlan0", "eth0", "eth5"]);
+    expect(names({ use: "auto" }, NOTHING)).toEqual(["any"]);
+  });
+
+  it("takes what is named whether it is there or not, in this order, the cheap ones first", () => {
+    const use = ["eth9", "wlan0", "192.168.1.7", "2001:db8:1::7"];
+    expect(names({ use }, NOTHING)).toEqual(use);
+    const bound = wantedLinks({ use, costs: { wlan0: 5 }, capsBitsPerSecond: { eth9: 10_000_001 } }, SCENE);
+    expect(bound).toEqual([
+      { name: "eth9", boundTo: "interface", traits: { cost: 0, capBytesPerSecond: 1_250_001 } },
+      { name: "192.168.1.7", boundTo: "address", traits: { cost: 0 } },
+      { name: "2001:db8:1::7", boundTo: "address", traits: { cost: 0 } },
+      { name: "wlan0", boundTo: "interface", traits: { cost: 5 } },
+    ]);
+  });
+
+  test("a link offers its own addresses only; without IPv4 also what stands for the IPv4 behind a NAT64", () => {
+    const of = (name: string, addresses = SCENE.addresses): string[] => {
+      const [link] = wantedLinks({ use: name === "any" ? "any" : [name] }, SCENE);
+      return addressesOf(link!, addresses).map((own) => own.address);
+    };
+    expect(of("eth0")).toEqual(["192.168.1.7", "2001:db8:1::7"]);
+    expect(of("2001:db8:1::7")).toEqual(["2001:db8:1::7"]);
+    expect(of("any")).toHaveLength(SCENE.addresses.length);
+    const behindNat64 = [address("", "192.0.0.1"), address("eth0", "2001:db8:1::7"), address("eth5", "198.51.100.7")];
+    expect(of("eth0", behindNat64)).toEqual(["2001:db8:1::7", "192.0.0.1"]);
+    expect(of("eth5", behindNat64)).toEqual(["198.51.100.7"]);
+    expect(of("eth9", behindNat64)).toEqual([]);
+  });
+});
+
+describe("settings of links", () => {
+  it("keep what a change does not mention, and forget what is set to nothing", () => {
+    const before = mergeSettings({}, { use: "auto", costs: { eth0: 5, eth1: 7 }, capsBitsPerSecond: { eth0: 8 } });
+    expect(mergeSettings(before, { costs: { eth0: 0, eth2: 1 } })).toEqual({
+      use: "auto",
+      costs: { eth1: 7, eth2: 1 },
+      capsBitsPerSecond: { eth0: 8 },
+    });
+    expect(mergeSettings(before, { use: ["eth0"], capsBitsPerSecond: { eth0: 0 } })).toMatchObject({
+      use: ["eth0"],
+      capsBitsPerSecond: {},
+    });
+  });
+
+  it("have addresses in their usual form, each once", () => {
+    const settings = { use: ["2001:DB8:0::1", "2001:db8::1", "eth0"], costs: { "2001:DB8:0::1": 3 } };
+    expect(checkLinkSettings(settings, new Set())).toEqual({
+      use: ["2001:db8::1", "eth0"],
+      costs: { "2001:db8::1": 3 },
+    });
+  });
+
+  it.each([
+    ["the network's own interface", "ast0", /ast0 is the interface of a network/],
+    ["what is too long", "a-very-long-interface-name", /neither an interface nor an IP address/],
+    ["a word that stands alone", "auto", /stand alone/],
+  ])("refuse %s", (_what, name, message) => {
+    expect(() => checkLinkSettings({ use: ["eth0", name] }, new Set(["ast0"]))).toThrow(message);
+  });
+});

@@ -1,0 +1,82 @@
+/** Two agents with two uplinks each, through two networks: each uplink is a link of its own. */
+import type { LinkStatus, LinksAnswer } from "@asterism/core/local-api";
+import { describe, type ExpectStatic, test } from "vitest";
+import type { AgentProcess } from "../../src/product/agent-process.ts";
+import { Pulse } from "./pulse.ts";
+import { ipv4Of, reportFigure, World } from "./world.ts";
+
+const IPV4 = { ipv6: false } as const;
+const LIMIT_MS = 20_000;
+
+async function linksOf(agent: AgentProcess): Promise<readonly LinkStatus[]> {
+  const { stdout } = await agent.command(["links", "--json"]);
+  return (JSON.parse(stdout) as LinksAnswer).networks[0]!.links;
+}
+
+/** Names of the links over which direct paths to the peer work, the one in use first. */
+async function workingLinks(agent: AgentProcess, peer: string): Promise<string[]> {
+  const { paths } = await agent.peer(peer);
+  const working = paths.filter(({ kind, state }) => kind === "direct" && (state === "active" || state === "standby"));
+  return [...new Set(working.map(({ link }) => link ?? "?"))];
+}
+
+async function bothWork(expect: ExpectStatic, agent: AgentProcess, peer: string): Promise<void> {
+  const sorted = async (): Promise<string[]> => (await workingLinks(agent, peer)).sort();
+  await expect.poll(sorted, { timeout: LIMIT_MS, interval: 200 }).toEqual(["eth0", "eth1"]);
+}
+
+async function uses(expect: ExpectStatic, agent: AgentProcess, peer: string, link: string): Promise<void> {
+  const active = async (): Promise<string | null> => (await agent.peer(peer)).path.link;
+  await expect.poll(active, { timeout: LIMIT_MS, interval: 100 }).toBe(link);
+}
+
+describe.concurrent("several links", () => {
+  test("of both ends are used, one that dies is left, one that comes back is used again", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("links", [], { onTestFailed });
+    const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
+    const [hostA, hostB] = [await world.internet.host("a", IPV4), await world.internet.host("b", IPV4)];
+    const [second] = await Promise.all([home.lan.attach(hostA, IPV4), world.internet.attach(hostB, IPV4)]);
+    const key = await world.server.createKey({ reusable: true });
+    const [a, b] = [await world.agent(hostA), await world.agent(hostB)];
+    await a.join(key, { args: ["--links", "eth0,eth1,eth9", "--link-cost", "eth1=10"] });
+    await b.join(key, { args: ["--links", "auto"] });
+    const pulse = await Pulse.start(hostA, await ipv4Of(b));
+    await Promise.all([bothWork(expect, a, "b"), bothWork(expect, b, "a")]);
+
+    const [first, missing, metered] = await linksOf(a);
+    expect(metered).toMatchObject({ name: "eth1", state: "up", cost: 10, addresses: [second!.ipv4] });
+    expect(first).toMatchObject({ name: "eth0", state: "up", publicAddresses: [], nat: "none" });
+    expect(missing).toMatchObject({ name: "eth9", state: "down", port: null });
+    expect(missing!.problem).toContain("there is no interface eth9");
+    expect(new Set((await linksOf(b)).map(({ port }) => port)).size).toBe(2);
+    await uses(expect, a, "b", "eth0");
+
+    const recovery = async (what: string, event: () => Promise<unknown>): Promise<void> => {
+      const startedAt = Date.now();
+      await event();
+      const gapMs = await pulse.recovery(startedAt, LIMIT_MS);
+      reportFigure(`${what}: answers again after`, gapMs, "ms", "< 1000 ms");
+    };
+    await recovery("the link in use loses its carrier", () => hostA.uplink.cut());
+    expect((await a.peer("b")).path.link).toBe("eth1");
+    expect((await linksOf(a)).find(({ name }) => name === "eth0")!.state).toBe("down");
+    const mendedAt = Date.now();
+    await hostA.uplink.mend();
+    await uses(expect, a, "b", "eth0");
+    reportFigure("a cheaper link that is back is used after", Date.now() - mendedAt, "ms", "seconds");
+    await recovery("the other end's link in use is deleted", async () => {
+      const { link } = (await b.peer("a")).path;
+      await hostB.exec(["ip", "link", "set", link!, "down"]);
+    });
+    await a.command(["links", "set", "--links", "any"]);
+    expect((await linksOf(a)).map(({ name, state }) => [name, state])).toEqual([["any", "up"]]);
+    await recovery("the settings change", () =>
+      a.command(["links", "set", "--links", "eth1,eth0", "--link-cost", "eth1=0"]),
+    );
+    await bothWork(expect, a, "b");
+    pulse.stop();
+  });
+});
