@@ -256,8 +256,8 @@ export class OverlayNetwork {
         if (isFirst) this.#record.setPort(port);
         if (boundTo !== null) this.#record.setLinkPort(name, port);
       },
-      ownInterfaces: host.ownInterfaces,
-      interfaceIndex: host.interfaceIndex,
+      ownInterfaces: () => host.ownInterfaces(),
+      interfaceIndex: (name) => host.interfaceIndex(name),
       withOwn: (addresses) => host.nat64.withOwn(addresses),
       portMappingNonce: mapPorts ? portMappingNonce(machine, this.membership.network.id) : null,
     };

@@ -54,7 +54,7 @@ export class MembershipRecord {
     const { linkPorts = {} } = this.#membership;
     if (linkPorts[name] === port) return;
     const kept = Object.entries(linkPorts).filter(([other]) => other !== name);
-    const entries = [...kept.slice(1 - MAX_LINK_PORTS), [name, port]];
+    const entries: [string, number][] = [...kept.slice(1 - MAX_LINK_PORTS), [name, port]];
     this.#membership = { ...this.#membership, linkPorts: Object.fromEntries(entries) };
     this.saveSoon();
   }

@@ -265,6 +265,10 @@ export class PeerPaths {
   handleResume(now: Instant, links?: ReadonlySet<LinkId>): void {
     this.#doubtAll(now, links);
     this.#update(now);
+    if (links === undefined || !this.#demand.isWanted(now)) return;
+    // Its check tells the peer at once that our place has changed; nobody waits for its heartbeat.
+    this.#active.path?.startRun(now, 1);
+    this.#update(now);
   }
 
   /** There is no server to call through: what works is kept, with or without traffic. */

@@ -32,6 +32,8 @@ class TwoLinks {
     [LINE, 80],
     [PHONE, 20],
   ]);
+  /** The links of the checks that told of our place in the network. */
+  readonly placeToldBy: number[] = [];
   /** The value of the last COST by each link; undefined if the last check had none. */
   readonly told = new Map<number, number | undefined>();
   #table: readonly UsablePath[] = [];
@@ -47,6 +49,16 @@ class TwoLinks {
     });
     const ofPhone = { ...own(PHONE, "198.51.100.2"), ...(phone === undefined ? {} : { traits: phone }) };
     this.paths.handleLocalCandidates([own(LINE, "203.0.113.2"), ofPhone], this.now);
+    this.#drain();
+  }
+
+  /** The phone's link is gone. */
+  losePhone(): void {
+    this.works.delete(PHONE);
+    this.paths.setPlace(1);
+    const left = this.paths.snapshot(this.now).localCandidates.filter(({ linkId }) => linkId !== PHONE);
+    this.paths.handleLocalCandidates(left, this.now);
+    this.paths.handleResume(this.now, new Set([PHONE]));
     this.#drain();
   }
 
@@ -111,6 +123,7 @@ class TwoLinks {
       const parsed = parseStun(sent.bytes);
       if (!parsed.ok || parsed.message.class !== "request") continue;
       const { linkId } = sent.to;
+      if (findAttribute(parsed.message, STUN_ATTRIBUTE.place) !== undefined) this.placeToldBy.push(linkId);
       const cost = findAttribute(parsed.message, STUN_ATTRIBUTE.linkCost);
       if (findAttribute(parsed.message, STUN_ATTRIBUTE.padding) === undefined) this.told.set(linkId, cost?.at(-1));
       if (!this.works.has(linkId)) continue;
@@ -179,5 +192,16 @@ describe("what links cost", () => {
       [PHONE, 500_000],
       [LINE, undefined],
     ]);
+  });
+});
+
+describe("a link that is gone", () => {
+  it("is left at once, and the peer is told by the other one", () => {
+    const links = talking();
+    expect(links.links[0]).toBe(PHONE);
+    links.losePhone();
+    expect(links.links).toEqual([LINE]);
+    expect(links.placeToldBy).toEqual([LINE]);
+    expect(links.table[0]?.trusted).toBe(true);
   });
 });
