@@ -17,6 +17,7 @@ import {
   ShortText,
   Tags,
   Timestamp,
+  TrafficModeName,
 } from "./scalars.ts";
 
 /**
@@ -50,6 +51,8 @@ export const AdminNetwork = Type.Object({
   mtuBytes: Type.Integer(),
   /** Members may guess ports to get through NATs that leave no other way. */
   hardNatPunching: Type.Optional(Type.Boolean()),
+  /** How members send to each other unless they are told otherwise. */
+  mode: Type.Optional(TrafficModeName),
   deviceCount: Type.Integer(),
   createdAt: Timestamp,
 });
@@ -64,7 +67,10 @@ export const CreateNetworkRequest = Type.Object({
 export type CreateNetworkRequest = Static<typeof CreateNetworkRequest>;
 
 /** What is left out stays as it is. */
-export const ChangeNetworkRequest = Type.Object({ hardNatPunching: Type.Optional(Type.Boolean()) });
+export const ChangeNetworkRequest = Type.Object({
+  hardNatPunching: Type.Optional(Type.Boolean()),
+  mode: Type.Optional(TrafficModeName),
+});
 export type ChangeNetworkRequest = Static<typeof ChangeNetworkRequest>;
 
 export const AdminUser = Type.Object({ id: Id, name: Label, createdAt: Timestamp });

@@ -99,7 +99,7 @@ export {
   parseJoinResponse,
   parseLeaveRequest,
 } from "./rest.ts";
-export { NetworkKind } from "./scalars.ts";
+export { NetworkKind, TrafficModeName } from "./scalars.ts";
 export {
   type AgentMessage,
   AUTHENTICATE_TIMEOUT_MS,

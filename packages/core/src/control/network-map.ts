@@ -15,6 +15,8 @@ export const NetworkInfo = Type.Object({
   mtuBytes: Type.Integer({ minimum: 1280, maximum: 65_535 }),
   /** Members may guess ports to get through NATs that leave no other way; left out by older servers: they may. */
   hardNatPunching: Type.Optional(Type.Boolean()),
+  /** How members send to each other unless they are told otherwise; a mode that a member does not know is none. */
+  mode: Type.Optional(Type.String({ maxLength: 32 })),
 });
 export type NetworkInfo = Static<typeof NetworkInfo>;
 

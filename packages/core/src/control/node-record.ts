@@ -19,6 +19,8 @@ export const NodeRecord = Type.Object({
   sequence: Counter,
   /** Ciphers for transport data beyond the obligatory one, by name; unknown names are ignored. */
   aeads: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8 }),
+  /** What else this node understands, by name; unknown names are ignored. */
+  capabilities: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 16 })),
   agentVersion: ShortText,
   protocol: ProtocolNumber,
 });

@@ -50,4 +50,8 @@ export function nullable<S extends TSchema>(schema: S) {
 }
 
 export const NetworkKind = Type.Enum(["ip", "ethernet"]);
+
+/** See `TrafficMode` of core/paths. */
+export const TrafficModeName = Type.Enum(["best", "redundant", "aggregate", "auto"] as const);
+export type TrafficModeName = Static<typeof TrafficModeName>;
 export type NetworkKind = Static<typeof NetworkKind>;

@@ -18,6 +18,8 @@ const throughRelay = { linkId: 1, remote: RELAY, channel: 0x4000 };
 const paths: PeerPathsSnapshot = {
   kind: "relayed",
   active: { address: throughRelay, kind: "relayed", rttMs: 40.12345 },
+  mode: { mode: "best", by: "default" },
+  modeSettings: { own: null, network: null, isPeerAble: true },
   trusted: true,
   paths: [
     {
@@ -27,6 +29,7 @@ const paths: PeerPathsSnapshot = {
       remoteKind: "server-reflexive",
       state: "active",
       weight: 1,
+      idleBecause: null,
       rttMs: 40.12345,
       minRttMs: 40,
       lossRatio: 0,
@@ -43,6 +46,7 @@ const paths: PeerPathsSnapshot = {
       remoteKind: "server-reflexive",
       state: "failed",
       weight: 0,
+      idleBecause: null,
       rttMs: null,
       minRttMs: null,
       lossRatio: 1,

@@ -1,4 +1,4 @@
-export type { JoinAnswer, NetworksAnswer, PingAnswer } from "./answers.ts";
+export type { JoinAnswer, ModeAnswer, NetworksAnswer, PingAnswer } from "./answers.ts";
 export {
   NatSide,
   PathAttempt,
@@ -29,14 +29,16 @@ export {
   RelayCheck,
   StunServerCheck,
 } from "./netcheck.ts";
-export { ExplainBody, JoinBody, NetworkBody, PingBody } from "./requests.ts";
+export { ExplainBody, JoinBody, ModeBody, NetworkBody, PingBody } from "./requests.ts";
 export type {
   ActivePathStatus,
   AgentStatus,
+  ModeReason,
   NatStatus,
   NetworkState,
   NetworkStatus,
   PathKind,
+  PathSpread,
   PathStatus,
   PeerStatus,
   SelfStatus,

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { LinkSettings } from "./links.ts";
+import { TrafficModeName } from "../control/scalars.ts";
 
 /** Bodies of the agent's local API; the same definitions type the client and check the input. */
 
@@ -35,6 +36,17 @@ export const ExplainBody = Type.Object(
   { additionalProperties: false },
 );
 export type ExplainBody = Static<typeof ExplainBody>;
+
+export const ModeBody = Type.Object(
+  {
+    /** Name, fully qualified name or overlay address. */
+    peer: Type.String({ minLength: 1, maxLength: 255 }),
+    /** `default` takes the choice back; left out, nothing changes. */
+    mode: Type.Optional(Type.Union([TrafficModeName, Type.Literal("default")])),
+  },
+  { additionalProperties: false },
+);
+export type ModeBody = Static<typeof ModeBody>;
 
 export const PingBody = Type.Object(
   {

@@ -1,3 +1,5 @@
+import type { TrafficModeName } from "../control/scalars.ts";
+
 /**
  * What `asterism status --json` prints and the agent's local API answers: the contract of design.md §12.
  * Times are ISO 8601 in UTC, null if it never happened; rates and durations carry their unit in the name.
@@ -82,8 +84,32 @@ export interface PathStatus {
   mtuBytes: number | null;
   txBytes: number;
   rxBytes: number;
+  /** Share of what is sent to the peer, 0–1. */
   weight: number;
+  /** What was learnt while packets were spread over several paths; null before. */
+  spread: PathSpread | null;
+  /** Why it carries nothing although it works; null if it carries, or does not work. */
+  idleBecause: string | null;
 }
+
+/** What a path does, as the peer's reports tell. */
+export interface PathSpread {
+  rateBitsPerSecond: number;
+  /** With the wait in queues. */
+  rttMs: number;
+  /** Wait in the path's bottleneck. */
+  queueingMs: number;
+  lostPackets: number;
+  resentPackets: number;
+  /** Nothing arrives by it just now. */
+  dead: boolean;
+}
+
+/**
+ * Who says in which mode packets travel: a command here, one at the peer, the network's default, nobody; or that the peer
+ * understands nothing else.
+ */
+export type ModeReason = "command" | "peer" | "network" | "default" | "incapable";
 
 export interface PeerStatus {
   name: string;
@@ -94,7 +120,9 @@ export interface PeerStatus {
   online: boolean;
   path: ActivePathStatus;
   paths: PathStatus[];
-  mode: "best" | "aggregate" | "redundant";
+  /** In force for what is sent to the peer. */
+  mode: TrafficModeName;
+  modeBy: ModeReason;
   /** Cipher of the transport data in the newest session, null without one. */
   aead: "chacha20-poly1305" | "aes-256-gcm" | null;
   txBytes: number;

@@ -1,4 +1,5 @@
 export type { Aead, MeshEffect, MeshPath, MeshSession } from "./effects.ts";
 export { Mesh, type MeshOptions } from "./mesh.ts";
+export type { ChosenModes } from "./mesh-modes.ts";
 export type { MeshPeer } from "./mesh-peer.ts";
 export { type Pin, type RefusedPeer, Roster, type VerifiedPeer } from "./roster.ts";

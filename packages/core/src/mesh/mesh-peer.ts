@@ -9,6 +9,7 @@ import {
   CallBox,
   type CallDropReason,
   derivePairKeys,
+  MULTIPATH_CAPABILITY,
   type PairKeys,
   PeerPaths,
   type PeerPathsEvent,
@@ -121,6 +122,12 @@ export class MeshPeer {
     return this.#peer;
   }
 
+  /** In which mode packets travel: what was chosen for this peer, and the network's default. */
+  setMode(own: TrafficMode | null, network: TrafficMode | null, now: Instant): void {
+    const isPeerAble = this.#peer.capabilities.includes(MULTIPATH_CAPABILITY);
+    this.paths?.setMode({ own, network, isPeerAble }, now);
+  }
+
   /** The member's facts in the map have changed, its node key has not. */
   update(peer: VerifiedPeer): void {
     this.#peer = peer;
@@ -146,6 +153,11 @@ export class MeshPeer {
   usesLink(links: ReadonlySet<LinkId>): boolean {
     const [active] = this.#usable;
     return active === undefined || links.has(active.address.linkId);
+  }
+
+  /** Packets go by several paths, as far as the engine can. */
+  get isSpread(): boolean {
+    return this.#mode !== "best";
   }
 
   /** Whether what comes from here, or goes there, passes a relay. */

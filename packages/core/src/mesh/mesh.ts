@@ -32,6 +32,7 @@ import { type TrafficFacts, WireGuard } from "../wireguard/index.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
 import { MeshCalls } from "./mesh-calls.ts";
 import { MeshGathering } from "./mesh-gathering.ts";
+import { type ChosenModes, MeshModes } from "./mesh-modes.ts";
 import type { MeshPeer } from "./mesh-peer.ts";
 import { MeshPeers } from "./mesh-peers.ts";
 import { MeshTunnels } from "./mesh-tunnels.ts";
@@ -71,6 +72,7 @@ export class Mesh {
   readonly #effects: MeshEffect[] = []; // bounded: drained after every input
   readonly #drops: Record<string, number> = {}; // bounded: the reasons of the machines
   readonly #place = new OwnPlace();
+  readonly #modes: MeshModes;
 
   constructor(options: MeshOptions) {
     this.#roster = new Roster(options.networkId, options.crypto, options.pins);
@@ -92,6 +94,7 @@ export class Mesh {
       mayPunch,
       ownPorts,
     });
+    this.#modes = new MeshModes(this.#peers);
     const drainPeer = (peer: MeshPeer, time: ClockReading): void => this.#drain(peer, time);
     const countDrop = (reason: string): void => this.#countDrop(reason);
     const shared = { peers: this.#peers, emit, drainPeer, countDrop };
@@ -185,6 +188,12 @@ export class Mesh {
     this.#drain(peer, time);
   }
 
+  /** In which modes packets travel; replaces what was said before. */
+  handleModes(modes: ChosenModes, time: ClockReading): void {
+    this.#modes.set(modes, time.now);
+    for (const peer of this.#peers.all()) this.#drain(peer, time);
+  }
+
   // The engine
 
   handleDatagram(protocol: "wireguard" | "stun", from: PathAddress, bytes: Uint8Array, time: ClockReading): void {
@@ -247,8 +256,11 @@ export class Mesh {
     }
   }
 
-  /** The engine's counters of a peer that moved data lately; about once a second. */
-  handleTraffic(nodeId: string, facts: TrafficFacts, time: ClockReading): void {
+  /**
+   * The engine's counters of a peer that moved data lately; about once a second. `deadPaths`: those of its paths by which
+   * nothing arrives, where the engine has found that out.
+   */
+  handleTraffic(nodeId: string, facts: TrafficFacts, time: ClockReading, deadPaths: readonly PathAddress[] = []): void {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
     this.#wireguard.handleTraffic(peer.handle, facts, time);
@@ -257,6 +269,7 @@ export class Mesh {
       lastSentAt: lastDataSentAt,
       lastReceivedAt: lastDataReceivedAt,
       unansweredSince: firstUnansweredSentAt,
+      deadPaths,
     };
     peer.paths?.handleTraffic(times, time.now);
     this.#drain(peer, time);
@@ -389,10 +402,14 @@ export class Mesh {
   #upsertPeer(verified: VerifiedPeer, time: ClockReading): void {
     if (this.#peers.get(verified.nodeId)?.peer.nodeKey !== verified.nodeKey) this.#removePeer(verified.nodeId, time);
     const added = this.#peers.upsert(verified);
-    if (added === undefined) return;
-    this.#gathering.introduce(added, time.now);
-    this.#calls.introduce(added, time.now);
-    this.#drain(added, time);
+    if (added !== undefined) {
+      this.#gathering.introduce(added, time.now);
+      this.#calls.introduce(added, time.now);
+    }
+    const peer = this.#peers.get(verified.nodeId);
+    if (peer === undefined) return;
+    this.#modes.apply(peer, time.now);
+    this.#drain(peer, time);
   }
 
   #removePeer(nodeId: string, time: ClockReading): void {

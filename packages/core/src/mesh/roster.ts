@@ -19,6 +19,8 @@ export interface VerifiedPeer {
   readonly nodeKey: NodePublicKey;
   /** Ciphers the peer says it has beyond ChaCha20-Poly1305. */
   readonly aeads: readonly string[];
+  /** What else it says that it understands. */
+  readonly capabilities: readonly string[];
 }
 
 /** A member that this node will not talk to, with the reason for people. */
@@ -104,7 +106,8 @@ export class Roster {
     const common = { nodeId, name, fqdn, ipv4, ipv6 };
     if (member.kind === "stock") {
       const nodeKey = parseNodePublicKey(member.nodeKey);
-      return nodeKey === undefined ? "its key is malformed" : { ...common, kind: "stock", nodeKey, aeads: [] };
+      if (nodeKey === undefined) return "its key is malformed";
+      return { ...common, kind: "stock", nodeKey, aeads: [], capabilities: [] };
     }
     const pin = this.#pins.get(nodeId);
     if (pin !== undefined && pin.machineKey !== member.machineKey) {
@@ -124,7 +127,7 @@ export class Roster {
     machineKey: string,
     record: NodeRecord,
     pin: Pin | undefined,
-    common: Omit<VerifiedPeer, "kind" | "nodeKey" | "aeads">,
+    common: Omit<VerifiedPeer, "kind" | "nodeKey" | "aeads" | "capabilities">,
   ): VerifiedPeer | string {
     if (pin !== undefined && record.sequence < pin.sequence) {
       return "the server presents an older key of this device than it did before";
@@ -132,6 +135,6 @@ export class Roster {
     const nodeKey = parseNodePublicKey(record.nodeKey);
     if (nodeKey === undefined) return "its node key is malformed";
     this.#pins.set(common.nodeId, { machineKey, sequence: record.sequence });
-    return { ...common, kind: "agent", nodeKey, aeads: record.aeads };
+    return { ...common, kind: "agent", nodeKey, aeads: record.aeads, capabilities: record.capabilities ?? [] };
   }
 }

@@ -21,6 +21,7 @@ import type { PathDropReason } from "./path-types.ts";
 import { SeenTransactions } from "./seen-transactions.ts";
 import { CHECK_BURST, CHECK_PACING_MS, MAX_ANSWERS_PER_SECOND } from "./timings.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import type { TrafficMode } from "./traffic-mode.ts";
 
 export interface Transmit {
   readonly to: PathAddress;
@@ -31,7 +32,7 @@ export interface Transmit {
 
 export type ReceivedCheck =
   /** The peer checks a path; it has been answered. */
-  | { readonly kind: "request"; readonly priority: number; readonly place: number; readonly cost?: number }
+  | ({ readonly kind: "request" } & Pick<CheckRequest, "priority" | "place" | "cost" | "mode">)
   /** The peer got our check of this path. */
   | { readonly kind: "answer"; readonly check: InFlightCheck; readonly rttMs: number; readonly mapped: UdpAddress };
 
@@ -49,6 +50,8 @@ export class CheckExchange {
   readonly #transmits: Transmit[] = []; // bounded: MAX_QUEUED_TRANSMITS, oldest dropped
   /** What requests tell the peer of our place in the network (docs/protocol-paths.md §3). */
   place = 0;
+  /** The mode that was chosen here by command; null if none was. */
+  mode: TrafficMode | null = null;
 
   constructor(keys: PairKeys, random: RandomBytes) {
     this.#keys = keys;
@@ -80,9 +83,9 @@ export class CheckExchange {
     if (!this.#pacing.take(now)) return false;
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
-    const { place } = this;
+    const { place, mode } = this;
     const { cost } = path.traits;
-    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place, cost });
+    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place, cost, mode });
     this.#transmit({ to: path.address, bytes });
     return true;
   }
@@ -134,8 +137,8 @@ export class CheckExchange {
       return "check-unknown-attribute";
     }
     this.#transmit({ to: from, bytes: encodeCheckAnswer(this.#keys, transactionId, from.remote) });
-    const { priority, place, cost } = request;
-    return { kind: "request", priority, place, ...(cost === undefined ? {} : { cost }) };
+    const { priority, place, cost, mode } = request;
+    return { kind: "request", priority, place, cost, mode };
   }
 
   #transmit(transmit: Transmit): void {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { encodeHex } from "../bytes/index.ts";
-import { encodeStun, parseStun, STUN_ATTRIBUTE, type StunMessage } from "../stun/index.ts";
+import { encodeStun, encodeUint32, parseStun, STUN_ATTRIBUTE, type StunMessage } from "../stun/index.ts";
 import { checkIdOf } from "./check-id.ts";
 import { derivePairKeys, type PairKeys } from "./check-keys.ts";
 import { encodeCheckAnswer, encodeCheckRefusal, encodeCheckRequest, readCheck } from "./check-message.ts";
+import { TRAFFIC_MODES } from "./traffic-mode.ts";
 
 const LOWER = new Uint8Array(32).fill(1);
 const HIGHER = new Uint8Array(32).fill(2);
@@ -60,7 +61,14 @@ describe("reading checks", () => {
   it("gives what the other side wrote", () => {
     const request = parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77));
     expect(checkIdOf(request)).toBe(HIGH.receiveCheckId);
-    expect(readCheck(request, HIGH)).toEqual({ kind: "request", priority: 77, place: 0, cost: 0, unknown: [] });
+    expect(readCheck(request, HIGH)).toEqual({
+      kind: "request",
+      priority: 77,
+      place: 0,
+      cost: 0,
+      mode: null,
+      unknown: [],
+    });
     const answer = parsed(encodeCheckAnswer(LOW, TRANSACTION_ID, MAPPED));
     expect(readCheck(answer, HIGH)).toEqual({ kind: "answer", mapped: MAPPED });
     expect(readCheck(parsed(encodeCheckRefusal(LOW, TRANSACTION_ID, [0x7abc])), HIGH)).toEqual({ kind: "refusal" });
@@ -74,6 +82,33 @@ describe("reading checks", () => {
     expect(costOf({ cost: 10, place: 5 })).toBe(10);
     expect(costOf({ cost: 4_000_000_000 })).toBe(1_000);
     expect(costOf({ cost: 10, paddedBytes: 200 })).toBeUndefined();
+  });
+
+  it("tells which mode was chosen, in requests that are not padded; an unknown one is none", () => {
+    const modeOf = (message: StunMessage): unknown => {
+      const check = readCheck(message, HIGH);
+      return typeof check === "object" && check.kind === "request" ? check.mode : check;
+    };
+    for (const mode of [...TRAFFIC_MODES, null]) {
+      expect(modeOf(parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77, { mode, place: 5, cost: 1 })))).toBe(mode);
+    }
+    expect(
+      modeOf(parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77, { mode: "auto", paddedBytes: 200 }))),
+    ).toBeUndefined();
+    for (const number of [0, 99]) {
+      const bytes = encodeStun({
+        ...signed,
+        class: "request",
+        method: 1,
+        attributes: [
+          username,
+          { type: STUN_ATTRIBUTE.priority, value: encodeUint32(1) },
+          { type: STUN_ATTRIBUTE.trafficMode, value: encodeUint32(number) },
+        ],
+        fingerprint: true,
+      });
+      expect(modeOf(parsed(bytes))).toBeNull();
+    }
   });
 
   it("refuses what comes back to its sender", () => {

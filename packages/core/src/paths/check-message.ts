@@ -28,6 +28,7 @@ import { MAX_LINK_COST } from "./candidate.ts";
 import { checkIdOf } from "./check-id.ts";
 import type { PairKeys } from "./check-keys.ts";
 import type { PathDropReason } from "./path-types.ts";
+import { TRAFFIC_MODES, type TrafficMode } from "./traffic-mode.ts";
 
 export interface CheckRequest {
   readonly kind: "request";
@@ -36,6 +37,8 @@ export interface CheckRequest {
   readonly place: number;
   /** What the link costs that the sender uses for this path; undefined where it does not tell, as padded ones don't. */
   readonly cost: number | undefined;
+  /** What the sender has chosen by command, null if nothing; undefined where it does not tell, as padded ones don't. */
+  readonly mode: TrafficMode | null | undefined;
   /** Attributes that we would have to understand; the request must be refused. */
   readonly unknown: readonly number[];
 }
@@ -60,15 +63,22 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
 const REQUEST_BYTES = 92;
 const ATTRIBUTE_HEADER_BYTES = 4;
 
+interface RequestOptions {
+  readonly paddedBytes?: number;
+  readonly place?: number;
+  readonly cost?: number;
+  readonly mode?: TrafficMode | null;
+}
+
 /**
- * `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. `place` and
- * `cost` are left out of padded requests, and while they are 0.
+ * `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. The others
+ * are left out of padded requests, and while they are 0 or null.
  */
 export function encodeCheckRequest(
   keys: PairKeys,
   transactionId: Uint8Array,
   priority: number,
-  { paddedBytes, place = 0, cost = 0 }: { paddedBytes?: number; place?: number; cost?: number } = {},
+  { paddedBytes, place = 0, cost = 0, mode = null }: RequestOptions = {},
 ): Uint8Array {
   const attributes: { type: number; value: Uint8Array }[] = [
     { type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) },
@@ -79,6 +89,7 @@ export function encodeCheckRequest(
   } else {
     if (place > 0) attributes.push({ type: STUN_ATTRIBUTE.place, value: encodeUint32(place) });
     if (cost > 0) attributes.push({ type: STUN_ATTRIBUTE.linkCost, value: encodeUint32(cost) });
+    if (mode !== null) attributes.push({ type: STUN_ATTRIBUTE.trafficMode, value: encodeUint32(modeNumber(mode)) });
   }
   return encode(keys, "request", transactionId, attributes);
 }
@@ -116,13 +127,33 @@ function readRequest(message: StunMessage, unknown: readonly number[]): Check | 
   const priority = value === undefined ? undefined : parseUint32(value);
   if (priority === undefined) return "check-malformed";
   const place = findAttribute(message, STUN_ATTRIBUTE.place);
-  return { kind: "request", priority, place: (place && parseUint32(place)) ?? 0, cost: readCost(message), unknown };
+  return {
+    kind: "request",
+    priority,
+    place: (place && parseUint32(place)) ?? 0,
+    cost: readCost(message),
+    mode: readMode(message),
+    unknown,
+  };
 }
 
 function readCost(message: StunMessage): number | undefined {
   if (findAttribute(message, STUN_ATTRIBUTE.padding) !== undefined) return undefined;
   const value = findAttribute(message, STUN_ATTRIBUTE.linkCost);
   return Math.min((value && parseUint32(value)) ?? 0, MAX_LINK_COST);
+}
+
+/** A mode that we don't know is no wish that we could grant. */
+function readMode(message: StunMessage): TrafficMode | null | undefined {
+  if (findAttribute(message, STUN_ATTRIBUTE.padding) !== undefined) return undefined;
+  const value = findAttribute(message, STUN_ATTRIBUTE.trafficMode);
+  const number = value && parseUint32(value);
+  return number === undefined ? null : (TRAFFIC_MODES[number - 1] ?? null);
+}
+
+/** Its place among the modes, from 1. */
+function modeNumber(mode: TrafficMode): number {
+  return TRAFFIC_MODES.indexOf(mode) + 1;
 }
 
 function encode(

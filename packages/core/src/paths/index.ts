@@ -39,9 +39,16 @@ export type {
   PathTimerReason,
   PeerPathsEvent,
   PeerPathsSnapshot,
-  TrafficMode,
   UsablePath,
 } from "./path-types.ts";
 export { PeerPaths, type PeerPathsOptions } from "./peer-paths.ts";
 export type { ChannelPlace } from "./relay-channels.ts";
 export { TokenBucket } from "./token-bucket.ts";
+export {
+  type ModeDecision,
+  type ModeSettings,
+  MULTIPATH_CAPABILITY,
+  parseTrafficMode,
+  TRAFFIC_MODES,
+  type TrafficMode,
+} from "./traffic-mode.ts";

@@ -131,7 +131,11 @@ export class PathSet {
    */
   learn(from: PathAddress, priority: number): Path | undefined {
     const known = this.get(from);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Learnt from what did not tell.
+      if (known.peerLink === 0) known.peerLink = linkPreferenceOf(priority);
+      return known;
+    }
     const link = this.#links.get(from.linkId);
     // Only who asked for a channel knows where it leads.
     if (from.channel !== null || link === undefined) return undefined;
@@ -211,6 +215,7 @@ export class PathSet {
       priority: candidate.priority,
       linkPreference: link.preference,
       traits: link.traits,
+      link: link.like ?? address.linkId,
       fullDatagramBytes: this.#fullDatagramBytes + (address.channel === null ? 0 : CHANNEL_HEADER_BYTES),
       overStream: link.isStream || isStreamPriority(candidate.priority),
     });

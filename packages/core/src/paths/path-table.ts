@@ -1,28 +1,38 @@
 /** How the paths look from outside: the engine's table and the snapshot. */
 import type { Instant } from "../time.ts";
 import type { LinkTraits } from "./candidate.ts";
+import { type IdleReason, MAX_TABLE_PATHS } from "./carriers.ts";
 import type { Path } from "./path.ts";
 import { comparePaths } from "./path-choice.ts";
-import type { ActivePath, PathSnapshot, PathState, TrafficMode, UsablePath } from "./path-types.ts";
+import type { ActivePath, PathSnapshot, PathState, UsablePath } from "./path-types.ts";
+import type { TrafficMode } from "./traffic-mode.ts";
 
 export interface PathTable {
   readonly paths: readonly UsablePath[];
   readonly mode: TrafficMode;
 }
 
-const MAX_TABLE_PATHS = 16;
+export interface TableOptions {
+  readonly active: Path | undefined;
+  /** Trusted paths that carry the traffic together; fewer than two is as in mode `best`. */
+  readonly carriers: readonly Path[];
+  readonly mode: TrafficMode;
+  readonly hasTraffic: boolean;
+}
 
-/** The usable paths, the active one first. While it is in doubt all carry the traffic. */
-export function makeTable(all: Iterable<Path>, active: Path | undefined, hasTraffic: boolean, now: Instant): PathTable {
+/** The usable paths, the active one first. While it is in doubt, and none beside it is sure, all carry the traffic. */
+export function makeTable(all: Iterable<Path>, options: TableOptions, now: Instant): PathTable {
+  const { active, carriers, hasTraffic } = options;
   if (active === undefined) return { paths: [], mode: "best" };
-  const others = [...all].filter((path) => path !== active && path.isUsable).sort(comparePaths);
-  const inDoubt = hasTraffic && !active.isTrusted(now);
-  const paths = [active, ...others].slice(0, MAX_TABLE_PATHS).map((path): UsablePath => {
-    const weight = inDoubt ? 1 : 0;
+  const isTogether = options.mode !== "best" && carriers.length > 1;
+  const inDoubt = hasTraffic && !active.isTrusted(now) && !isTogether;
+  const carries = (path: Path): boolean => inDoubt || (isTogether ? carriers.includes(path) : path === active);
+  const paths = usablePaths(all, active, isTogether ? carriers : []).map((path): UsablePath => {
+    const weight = carries(path) ? 1 : 0;
     return {
       address: path.address,
       kind: path.kind,
-      weight: path === active ? weight + 1 : weight,
+      weight: path === active && weight > 0 && (inDoubt || isTogether) ? 2 : weight,
       // Nobody has looked while there was no traffic.
       trusted: !hasTraffic || path.isTrusted(now),
       rttMs: path.rttMs,
@@ -31,7 +41,15 @@ export function makeTable(all: Iterable<Path>, active: Path | undefined, hasTraf
       ...capOf(path.traits),
     };
   });
-  return { paths, mode: inDoubt ? "redundant" : "best" };
+  const mode = isTogether ? options.mode : "best";
+  return { paths, mode: inDoubt ? "redundant" : mode };
+}
+
+/** As many as the table holds: the active one first, then those that carry traffic, then the others. */
+function usablePaths(all: Iterable<Path>, active: Path, carriers: readonly Path[]): Path[] {
+  const others = [...all].filter((path) => path !== active && path.isUsable).sort(comparePaths);
+  const rest = others.sort((a, b) => Number(carriers.includes(b)) - Number(carriers.includes(a)));
+  return [active, ...rest].slice(0, MAX_TABLE_PATHS);
 }
 
 function capOf({ capBytesPerSecond }: LinkTraits): Pick<UsablePath, "capBytesPerSecond"> {
@@ -61,7 +79,12 @@ export function activePathOf(path: Path | undefined): ActivePath | null {
 }
 
 /** Every path that was ever checked; the active one first, then usable ones, then the rest. */
-export function snapshotPaths(all: Iterable<Path>, active: Path | undefined, table: PathTable): PathSnapshot[] {
+export function snapshotPaths(
+  all: Iterable<Path>,
+  active: Path | undefined,
+  table: PathTable,
+  idle: ReadonlyMap<Path, IdleReason>,
+): PathSnapshot[] {
   const weights = new Map(table.paths.map(({ address, weight }) => [address, weight]));
   return [...all]
     .filter(({ lastCheckAt }) => lastCheckAt !== undefined)
@@ -73,6 +96,7 @@ export function snapshotPaths(all: Iterable<Path>, active: Path | undefined, tab
       remoteKind: path.remoteKind,
       state: stateOf(path, active),
       weight: weights.get(path.address) ?? 0,
+      idleBecause: (weights.get(path.address) ?? 0) > 0 ? null : (idle.get(path) ?? null),
       rttMs: path.statistics.smoothedRttMs ?? null,
       minRttMs: path.statistics.minRttMs ?? null,
       lossRatio: path.statistics.lossRatio,

@@ -2,8 +2,10 @@ import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
 import type { Instant } from "../time.ts";
 import type { CallBody } from "./call-body.ts";
 import type { CandidateKind, LocalCandidate, RemoteCandidate } from "./candidate.ts";
+import type { IdleReason } from "./carriers.ts";
 import type { PunchEvent, PunchSnapshot } from "./hard-nat/punch-types.ts";
 import type { ChannelPlace } from "./relay-channels.ts";
+import type { ModeDecision, ModeSettings, TrafficMode } from "./traffic-mode.ts";
 
 export type PathKind = "direct" | "relayed";
 
@@ -24,9 +26,6 @@ export interface UsablePath {
   /** At most so much of what is spread goes this way; no limit if left out. */
   readonly capBytesPerSecond?: number;
 }
-
-/** How the engine should use the table: `redundant` while the active path is in doubt. */
-export type TrafficMode = "best" | "redundant";
 
 export interface ActivePath {
   readonly address: PathAddress;
@@ -50,7 +49,10 @@ export type PeerPathsEvent =
   /** The peer has seen us come from this address; told only while there is no server that could tell. */
   | { readonly kind: "seen-at"; readonly linkId: LinkId; readonly address: UdpAddress }
   | PunchEvent
-  /** The table of usable paths has changed: the active one first, empty if there is none. */
+  /**
+   * The table of usable paths has changed: the active one first, empty if there is none. `redundant` also while the
+   * active one is in doubt.
+   */
   | { readonly kind: "paths"; readonly paths: readonly UsablePath[]; readonly mode: TrafficMode }
   /** Another path is active than before; null is none. `why` is a plain phrase. */
   | {
@@ -90,6 +92,8 @@ export interface PathSnapshot {
   readonly remoteKind: CandidateKind;
   readonly state: PathState;
   readonly weight: number;
+  /** Why it carries nothing although it works; null if it carries, or does not work. */
+  readonly idleBecause: IdleReason | null;
   /** Smoothed; null if it never answered. */
   readonly rttMs: number | null;
   readonly minRttMs: number | null;
@@ -131,6 +135,8 @@ export interface PathChangeRecord {
 export interface PeerPathsSnapshot {
   readonly kind: PathKind | "none";
   readonly active: ActivePath | null;
+  readonly mode: ModeDecision;
+  readonly modeSettings: ModeSettings;
   /** The active path answered recently; false while idle, too. */
   readonly trusted: boolean;
   /** Every path that was tried; the active one first. */

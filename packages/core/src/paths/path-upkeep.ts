@@ -17,19 +17,19 @@ const MAX_REVIVALS = 4;
 
 export interface RoleOptions {
   readonly active: Path | undefined;
-  /** `best` keeps a few other paths warm, `all` checks every usable path like the active one. */
-  readonly warm: "best" | "all";
+  /** Those that carry traffic, or are to if they answer again: checked like the active one. Of the others a few are kept warm. */
+  readonly carriers: ReadonlySet<Path>;
   readonly hasTraffic: boolean;
   /** The active path is to last without traffic, too. */
   readonly isKept: boolean;
 }
 
 /** Says which paths are active, warm or resting, and plans their checks. */
-export function assignRoles(set: PathSet, { active, warm, hasTraffic, isKept }: RoleOptions, now: Instant): void {
+export function assignRoles(set: PathSet, { active, carriers, hasTraffic, isKept }: RoleOptions, now: Instant): void {
   const others = [...set.all()].filter((path) => path !== active && path.isUsable).sort(comparePaths);
   for (const path of set.all()) path.role = path === active ? "active" : "resting";
   for (const [index, path] of others.entries()) {
-    if (warm === "all") path.role = "active";
+    if (carriers.has(path)) path.role = "carrier";
     else if (index < MAX_WARM_STANDBY) path.role = "warm";
   }
   // The path that would be used again if it lost less.

@@ -6,10 +6,11 @@
  * silent, and is not trusted any more, when several checks in a row brought nothing, and has failed when a whole run
  * did.
  */
-import type { PathAddress, UdpAddress } from "../net/index.ts";
+import type { LinkId, PathAddress, UdpAddress } from "../net/index.ts";
 import { addMs, earliest, type Instant } from "../time.ts";
 import { ipFamilyOf } from "./address-class.ts";
-import { type CandidateKind, type LinkTraits, localityRank } from "./candidate.ts";
+import { type CandidateKind, type LinkTraits, linkPreferenceOf, localityRank } from "./candidate.ts";
+import type { CarrierCandidate } from "./carriers.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { MtuSearch } from "./mtu-search.ts";
 import type { PathMetrics } from "./path-choice.ts";
@@ -29,8 +30,8 @@ import {
   TRUST_MS,
 } from "./timings.ts";
 
-/** How often a path is checked while there is traffic. */
-export type PathRole = "active" | "warm" | "resting";
+/** How often a path is checked while there is traffic. A carrier takes part beside the active path. */
+export type PathRole = "active" | "carrier" | "warm" | "resting";
 
 export interface PathOptions {
   readonly key: string;
@@ -43,6 +44,8 @@ export interface PathOptions {
   readonly priority: number;
   readonly linkPreference: number;
   readonly traits: LinkTraits;
+  /** Our link; one that serves this peer alone counts as the one that it is like. */
+  readonly link: LinkId;
   /** Largest datagram that there will be to send: UDP payload, with the channel's header. */
   readonly fullDatagramBytes: number;
   /** Our relay, or the peer's, is reached by a stream. */
@@ -54,7 +57,7 @@ export const RUN_CHECKS = CHECK_GAPS_MS.length + 1;
 /** A request of the peer does not make us check sooner after our own last check than this. */
 const TRIGGER_GAP_MS = 100;
 
-export class Path implements PathMetrics {
+export class Path implements PathMetrics, CarrierCandidate {
   readonly key: string;
   readonly address: PathAddress;
   readonly peer: UdpAddress;
@@ -67,6 +70,9 @@ export class Path implements PathMetrics {
   traits: LinkTraits;
   /** What the peer's link costs, as its checks that come this way tell. */
   peerCost = 0;
+  readonly link: LinkId;
+  /** Link preference of the remote candidate, which tells the peer's links apart; 0 while it is unknown. */
+  peerLink: number;
   /** Our relay, or the peer's, is reached by a stream. */
   overStream: boolean;
   readonly family: 4 | 6;
@@ -104,6 +110,8 @@ export class Path implements PathMetrics {
     this.priority = options.priority;
     this.linkPreference = options.linkPreference;
     this.traits = options.traits;
+    this.link = options.link;
+    this.peerLink = linkPreferenceOf(options.priority);
     this.overStream = options.overStream;
     this.family = ipFamilyOf(options.address.remote.address);
     this.locality = localityRank(options.address.remote.address);
@@ -135,6 +143,11 @@ export class Path implements PathMetrics {
   /** It has worked, and nothing shows that it does not any more. */
   get isUsable(): boolean {
     return this.answeredAt !== undefined && !this.failed;
+  }
+
+  /** Largest datagram that passes in one piece, 0 if unknown. */
+  get mtuBytes(): number {
+    return this.mtu.mtuBytes;
   }
 
   /** Small packets pass, and large ones don't. */
@@ -204,6 +217,11 @@ export class Path implements PathMetrics {
     this.nextCheckAt = now;
   }
 
+  /** Packets that go this way don't arrive: find out whether it still works. */
+  handleDead(now: Instant): void {
+    if (this.isUsable) this.startRun(now);
+  }
+
   /** The check that is due has to wait. */
   postponeCheck(until: Instant): void {
     this.nextCheckAt = until;
@@ -248,17 +266,16 @@ export class Path implements PathMetrics {
   planHeartbeat(hasTraffic: boolean, isKept: boolean, isInQuestion: boolean): void {
     if (this.#run !== undefined) return;
     this.nextCheckAt = undefined;
-    const isActive = this.role === "active";
-    const isChecked = hasTraffic ? this.role !== "resting" : isKept && isActive;
+    const isChecked = hasTraffic ? this.role !== "resting" : isKept && this.role === "active";
     if (!isChecked || !this.isUsable || this.lastCheckAt === undefined) return;
-    const usualMs = isActive && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS;
+    const usualMs = this.#isInUse && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS;
     const lossyMs = this.isLossy && hasTraffic ? LOSSY_HEARTBEAT_MS : usualMs;
     this.nextCheckAt = addMs(this.lastCheckAt, isInQuestion && hasTraffic ? SUSPICION_HEARTBEAT_MS : lossyMs);
   }
 
   /**
-   * Looks for the largest datagram that passes while the path is in use. Keeps looking if it is the active one, or if
-   * only that keeps it from being so.
+   * Looks for the largest datagram that passes while the path is in use. Keeps looking if it carries traffic, or if
+   * only that keeps it from doing so.
    */
   searchMtu(hasTraffic: boolean, now: Instant): void {
     this.mtu.expire(now);
@@ -273,7 +290,11 @@ export class Path implements PathMetrics {
   }
 
   #keepsProbing(): boolean {
-    return this.role === "active" || this.isNarrow;
+    return this.#isInUse || this.isNarrow;
+  }
+
+  get #isInUse(): boolean {
+    return this.role === "active" || this.role === "carrier";
   }
 
   #mayProbe(hasTraffic: boolean, now: Instant): boolean {

@@ -410,9 +410,10 @@ describe("several paths", () => {
 
   it.each([
     ["best", 15_000],
-    ["all", 3_000],
-  ] as const)("are kept warm: mode %s checks the others every %d ms", (warm, intervalMs) => {
-    const paths = new PeerPaths({ keys: KEYS.a, random: seededRandom(1), overlayMtuBytes: 1_408, warm });
+    ["aggregate", 3_000],
+  ] as const)("are kept warm: mode %s checks the others every %d ms", (mode, intervalMs) => {
+    const paths = new PeerPaths({ keys: KEYS.a, random: seededRandom(1), overlayMtuBytes: 1_408 });
+    paths.setMode({ own: mode, network: null, isPeerAble: true }, START);
     paths.handleLocalCandidates([local("192.0.2.1"), local("198.51.100.1", 2)], START);
     paths.handleCall(call("offer", remote("203.0.113.5")), START);
     const checks = new Map<number, Instant[]>([

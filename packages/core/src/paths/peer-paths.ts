@@ -39,6 +39,7 @@ import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { Path } from "./path.ts";
 import { PathHistory } from "./path-history.ts";
 import { PathSet } from "./path-set.ts";
+import { PathSpread } from "./path-spread.ts";
 import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
 import type { PathDropReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
 import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule } from "./path-upkeep.ts";
@@ -47,14 +48,13 @@ import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-cha
 import { SilenceWatch } from "./silence-watch.ts";
 import { CALL_BURST, CALL_REFILL_MS, KEPT_SPREAD_MS, TRAFFIC_MS, WAKE_GRACE_MS } from "./timings.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import type { ModeSettings } from "./traffic-mode.ts";
 
 export interface PeerPathsOptions {
   readonly keys: PairKeys;
   readonly random: RandomBytes;
   /** Ranges of all networks this host is in: never a place to send checks to. */
   readonly overlayRanges?: readonly IpRange[];
-  /** `best` (default) keeps a few other paths warm, `all` checks every usable path like the active one (multipath). */
-  readonly warm?: "best" | "all";
   /** Shared by all peers of this host; one of its own if left out. */
   readonly targets?: TargetBudget;
   /** MTU of the overlay, whose packets are the largest that there are to carry. */
@@ -73,6 +73,8 @@ export interface TrafficTimes {
   readonly lastReceivedAt: Instant;
   /** First data packet sent since anything was last received. */
   readonly unansweredSince?: Instant;
+  /** Paths by which nothing arrives, as the engine has found out; only while it spreads packets over several. */
+  readonly deadPaths?: readonly PathAddress[];
 }
 
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
@@ -83,7 +85,6 @@ const LATELY_MS = 60_000;
 export class PeerPaths {
   readonly #random: RandomBytes;
   readonly #overlayRanges: readonly IpRange[];
-  readonly #warm: "best" | "all";
   readonly #set: PathSet;
   readonly #attempts: AttemptSchedule;
   readonly #checks: CheckExchange;
@@ -100,6 +101,7 @@ export class PeerPaths {
   readonly #upgrades = new UpgradeSchedule();
   readonly #peerPlace = new PeerPlace();
   readonly #silence = new SilenceWatch();
+  readonly #spread = new PathSpread();
   readonly #punch: HolePunch;
   #table: PathTable = { paths: [], mode: "best" };
   readonly #channels = new RelayChannels();
@@ -110,7 +112,6 @@ export class PeerPaths {
     this.#budget = new CheckBudget(options.targets ?? new TargetBudget());
     this.#random = options.random;
     this.#overlayRanges = options.overlayRanges ?? [];
-    this.#warm = options.warm ?? "best";
     this.#set = new PathSet(this.#overlayRanges, options.overlayMtuBytes + TRANSPORT_OVERHEAD_BYTES);
     this.#attempts = new AttemptSchedule(options.random);
     const {
@@ -135,6 +136,7 @@ export class PeerPaths {
       // Priorities have 31 bits (RFC 8445 §5.1.2).
       this.#checkInReturn(from, received.priority % 0x8000_0000, now);
       this.#set.handlePeerCost(from, received.cost);
+      if (received.mode !== undefined) this.#applyMode(this.#spread.choice.handleWish(received.mode, now), now);
       if (this.#peerPlace.handleCheck(received.place)) this.#doubtAll(now);
     } else {
       this.#handleAnswer(received, now);
@@ -235,6 +237,7 @@ export class PeerPaths {
     const movedAt = Math.max(traffic.lastSentAt, traffic.lastReceivedAt) as Instant;
     if (movedAt > 0 && now - movedAt < TRAFFIC_MS) this.#setDemand(movedAt, now);
     this.#silence.handleTraffic(traffic.unansweredSince ?? (0 as Instant), this.#active.path, now);
+    for (const address of traffic.deadPaths ?? []) this.#set.get(address)?.handleDead(now);
     this.#update(now);
   }
 
@@ -253,6 +256,16 @@ export class PeerPaths {
   /** The kernel has refused a datagram as too large for the way to this address. */
   handlePathMtu(to: PathAddress, now: Instant): void {
     this.#set.get(to)?.mtu.doubt(now);
+    this.#update(now);
+  }
+
+  /** In which mode packets travel, as far as this side has a say. The peer hears of a choice by the next checks. */
+  setMode(settings: ModeSettings, now: Instant): void {
+    const isNews = settings.own !== this.#checks.mode;
+    const hasChanged = this.#spread.choice.set(settings);
+    this.#checks.mode = settings.own;
+    this.#applyMode(hasChanged, now);
+    if (isNews && this.#demand.hasTraffic(now)) this.#active.path?.startRun(now);
     this.#update(now);
   }
 
@@ -374,7 +387,9 @@ export class PeerPaths {
       kind: active?.kind ?? "none",
       active: activePathOf(active),
       trusted: active?.isTrusted(now) ?? false,
-      paths: snapshotPaths(this.#set.all(), active, this.#table),
+      mode: this.#spread.choice.decision,
+      modeSettings: this.#spread.choice.settings,
+      paths: snapshotPaths(this.#set.all(), active, this.#table, this.#spread.idle(this.#set.all(), active, now)),
       localCandidates: this.#local,
       remoteCandidates: this.#remote,
       nextAttemptAt: this.#attempts.nextAt ?? null,
@@ -412,6 +427,12 @@ export class PeerPaths {
     if (isOwnSight) this.#events.push({ kind: "seen-at", linkId: path.address.linkId, address: answer.mapped });
     const overtaken = this.#checks.countOvertaken(answer, path.worksSince ?? now, now);
     for (let count = 0; count < overtaken; count++) path.handleLoss(now);
+  }
+
+  /** More paths are of use than before: see which of them still work. */
+  #applyMode(hasChanged: boolean, now: Instant): void {
+    if (!hasChanged || !this.#spread.isWanted || !this.#demand.hasTraffic(now)) return;
+    for (const path of this.#set.all()) if (!path.isTrusted(now)) path.startRun(now);
   }
 
   #doubtAll(now: Instant, links?: ReadonlySet<LinkId>): void {
@@ -470,7 +491,8 @@ export class PeerPaths {
     this.#punch.update(this.#punchSituation(now), now);
     const { path: active } = this.#active;
     const [hasTraffic, isKept] = [this.#demand.hasTraffic(now), this.#demand.isKept(now)];
-    assignRoles(this.#set, { active, warm: this.#warm, hasTraffic, isKept }, now);
+    this.#spread.choose(this.#set.all(), active, now);
+    assignRoles(this.#set, { active, carriers: this.#spread.kept, hasTraffic, isKept }, now);
     for (const path of this.#set.all()) path.searchMtu(this.#demand.hasTraffic(now), now);
     this.#sendDueChecks(now);
     this.#sendDueCalls(now);
@@ -520,6 +542,7 @@ export class PeerPaths {
 
   /** Keeps looking for a path, or for a better one, while there is traffic. */
   #pursue(now: Instant): void {
+    if (this.#spread.isWanted && this.#demand.hasTraffic(now)) reviveFormerPaths(this.#set);
     if (this.#active.isSettled(now)) {
       this.#attempts.succeed();
       this.#upgrades.pursue(this.#set, this.#active.path, this.#demand.hasTraffic(now), now);
@@ -579,7 +602,10 @@ export class PeerPaths {
   }
 
   #reportTable(now: Instant): void {
-    const table = makeTable(this.#set.all(), this.#active.path, this.#demand.hasTraffic(now), now);
+    const { path: active } = this.#active;
+    const { carriers, choice } = this.#spread;
+    const options = { active, carriers, mode: choice.decision.mode, hasTraffic: this.#demand.hasTraffic(now) };
+    const table = makeTable(this.#set.all(), options, now);
     const isKnown = tableEquals(table, this.#table);
     this.#table = table;
     if (!isKnown) this.#events.push({ kind: "paths", ...table });

@@ -63,6 +63,8 @@ export const REVIVAL_INTERVAL_MS = 5_000;
 /** Calls: a few at once, as what there is to tell comes bit by bit, then this far apart. */
 export const OUTGOING_CALL_BURST = 4;
 export const CALL_GAP_MS = 250;
+/** A peer's wish for another mode counts this long after the last one. */
+export const WISH_PAUSE_MS = 1_000;
 /** Relays give up what nobody uses: without traffic a relayed path is of no use so long after its last answer. */
 export const RELAYED_MEMORY_MS = 240_000;
 /** After a call the peer is told of changes of our candidates for this long, traffic or not. */

@@ -34,6 +34,7 @@ export const STUN_ATTRIBUTE = {
   /** Ours, in checks between agents; others ignore it (docs/protocol-paths.md §3). */
   place: 0xc0a7,
   linkCost: 0xc0a8,
+  trafficMode: 0xc0a9,
 } as const;
 
 export const STUN_METHOD_BINDING = 0x001;

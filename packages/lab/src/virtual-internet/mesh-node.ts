@@ -14,7 +14,7 @@ import {
 import { type AgentMessage, parseAgentMessage } from "@asterism/core/inner";
 import { type Aead, Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
 import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
-import { candidatePriority, type LocalCandidate } from "@asterism/core/paths";
+import { candidatePriority, type LocalCandidate, MULTIPATH_CAPABILITY } from "@asterism/core/paths";
 import { looksLikeStun } from "@asterism/core/stun";
 import { addMs, type ClockReading, earliest, type Instant } from "@asterism/core/time";
 import { encodeChannelData, looksLikeChannelData, parseChannelData, TurnStreamReader } from "@asterism/core/turn";
@@ -44,6 +44,8 @@ export interface MeshNodeOptions {
   readonly stretchedSecret?: Uint8Array;
   readonly pins?: ReadonlyMap<string, Pin>;
   readonly aeads?: readonly Aead[];
+  /** What its record announces beyond that; by default all that there is. */
+  readonly capabilities?: readonly string[];
   /** Identity of an earlier run. */
   readonly identity?: MeshIdentity;
   /** Of its overlay addresses; by default the place of the name's first letter in the alphabet. */
@@ -132,6 +134,7 @@ export class MeshNode implements VirtualMachine {
       nodeKey: this.identity.node.publicKey,
       sequence: this.#sequence,
       aeads: [...(this.#options.aeads ?? [])],
+      capabilities: [...(this.#options.capabilities ?? [MULTIPATH_CAPABILITY])],
       agentVersion: "1",
       protocol: 1,
     };
@@ -161,12 +164,12 @@ export class MeshNode implements VirtualMachine {
 
   /** Tells the mesh which addresses the host has. */
   offerCandidates(): void {
-    const priority = candidatePriority("host", 0);
-    const candidates = this.#uplinks.flatMap(({ linkId, on }): LocalCandidate[] =>
-      [on.ipv4, on.ipv6].flatMap((address) =>
+    const candidates = this.#uplinks.flatMap(({ linkId, on }, index): LocalCandidate[] => {
+      const priority = candidatePriority("host", this.#uplinks.length - index);
+      return [on.ipv4, on.ipv6].flatMap((address) =>
         address === undefined ? [] : [{ kind: "host", address: { address, port: PORT }, linkId, priority }],
-      ),
-    );
+      );
+    });
     this.act((mesh, time) => mesh.handleHostCandidates(candidates, time));
   }
 

@@ -34,6 +34,8 @@ interface EnginePeer {
   next: Session | undefined;
   paths: readonly MeshPath[];
   mode: TrafficMode;
+  /** Packets that were spread. */
+  spread: number;
   readonly staged: string[]; // bounded: MAX_STAGED, oldest dropped
   facts: { -readonly [K in keyof TrafficFacts]: TrafficFacts[K] };
   neededAt: Instant;
@@ -77,6 +79,7 @@ export class VirtualEngine {
       next: undefined,
       paths: [],
       mode: "best",
+      spread: 0,
       staged: [],
       facts: { ...NO_TRAFFIC },
       neededAt: NEVER,
@@ -95,6 +98,10 @@ export class VirtualEngine {
 
   paths(nodeId: string): readonly MeshPath[] {
     return this.#peer(nodeId).paths;
+  }
+
+  mode(nodeId: string): TrafficMode {
+    return this.#peer(nodeId).mode;
   }
 
   facts(nodeId: string): TrafficFacts {
@@ -232,8 +239,7 @@ export class VirtualEngine {
     const { remoteIndex: index, sendKey: key, aead } = session;
     const sealed: Sealed = { index, key, aead, counter: session.nextCounter++, payload };
     const bytes = concatBytes(DATA_HEADER, encodeUtf8(JSON.stringify(sealed)));
-    const carriers = peer.mode === "redundant" ? peer.paths.filter(({ weight }) => weight > 0) : [path];
-    for (const carrier of carriers) this.#send(carrier, bytes);
+    for (const carrier of carriersOf(peer)) this.#send(carrier, bytes);
     peer.facts.lastSentAt = now;
     peer.facts.firstUnacknowledgedReceivedAt = NEVER;
     if (payload !== "") {
@@ -248,6 +254,14 @@ export class VirtualEngine {
     if (peer === undefined) throw new RangeError(`the virtual engine has no peer ${nodeId}`);
     return peer;
   }
+}
+
+/** Where a packet goes: in turn, where the engine would look at what the paths do. */
+function carriersOf(peer: EnginePeer): readonly MeshPath[] {
+  const carriers = peer.paths.filter(({ weight }) => weight > 0);
+  if (peer.mode === "redundant") return carriers;
+  const place = peer.mode === "best" ? 0 : peer.spread++ % carriers.length;
+  return carriers.slice(place, place + 1);
 }
 
 function isNew({ seen }: Session, counter: number): boolean {

@@ -13,6 +13,7 @@ import {
   PeerPaths,
   type PeerPathsEvent,
   TargetBudget,
+  type TrafficMode,
   type UsablePath,
 } from "@asterism/core/paths";
 import {
@@ -44,7 +45,7 @@ interface Peer {
   readonly checkId: string;
   readonly events: PeerPathsEvent[];
   table: readonly UsablePath[];
-  mode: "best" | "redundant";
+  mode: TrafficMode;
   lastSentAt: Instant;
   lastReceivedAt: Instant;
   received: number;
@@ -55,7 +56,6 @@ export interface PathNodeOptions {
   readonly signalling: SignallingServer;
   readonly seed: number;
   readonly stunServer?: UdpAddress;
-  readonly warm?: "best" | "all";
 }
 
 const GATHER_AGAIN_MS = 5_000;
@@ -135,7 +135,6 @@ export class PathNode implements VirtualMachine {
       random,
       targets: this.#targets,
       overlayMtuBytes: 1_408,
-      warm: this.#options.warm ?? "best",
     });
     this.#peers.set(other.host.name, {
       name: other.host.name,

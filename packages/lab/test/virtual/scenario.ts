@@ -38,14 +38,13 @@ export class Scenario {
   }
 
   /** A member that has no interface yet. */
-  node(name: string, warm: "best" | "all" = "best"): PathNode {
+  node(name: string): PathNode {
     const seed = this.#seed * 1_000 + this.#nodes.length;
     const node = new PathNode({
       host: this.net.host(name),
       signalling: this.signalling,
       seed,
       stunServer: STUN_ADDRESS,
-      warm,
     });
     for (const other of this.#nodes) {
       node.meet(other);
