@@ -146,6 +146,7 @@ describe("asterism admin", () => {
       [["network", "create", "l2", "--kind", "token-ring"], "ethernet"],
       [["network", "set", "default"], "hard-nat-punching"],
       [["network", "set", "default", "--hard-nat-punching", "maybe"], "on, off"],
+      [["network", "set", "default", "--mode", "fastest"], "best, redundant, aggregate, auto"],
       [["frobnicate"], "unknown command"],
     ];
     for (const [args, problem] of mistakes) {
@@ -183,12 +184,15 @@ describe("admin API", () => {
     expect(JSON.parse(changed.stdout)).toMatchObject({ name: "shy", hardNatPunching: false });
     const delta = await stream.next("delta");
     expect(delta).toMatchObject({ network: { name: "shy", hardNatPunching: false }, upserts: [], removals: [] });
+    const mode = await admin("network", "set", "shy", "--mode", "aggregate", "--json");
+    expect(JSON.parse(mode.stdout)).toMatchObject({ hardNatPunching: false, mode: "aggregate" });
+    expect(await stream.next("delta")).toMatchObject({ network: { hardNatPunching: false, mode: "aggregate" } });
     // What is so already is no change.
     expect((await admin("network", "set", "shy", "--hard-nat-punching", "off")).code).toBe(0);
     expect(await test.admin.getNetwork("shy")).toMatchObject({ hardNatPunching: false });
     expect(await test.admin.changeNetwork("shy", {})).toMatchObject({ hardNatPunching: false });
     const again = await TestStream.connect(test.server, machine, nodeId);
-    expect(await again.next("map")).toMatchObject({ version: delta.version, network: { hardNatPunching: false } });
+    expect(await again.next("map")).toMatchObject({ network: { hardNatPunching: false, mode: "aggregate" } });
   });
 
   it("keeps devices of equal names in several networks apart", async () => {

@@ -12,6 +12,7 @@ export function networkInfo(row: NetworkRow): NetworkInfo {
     ipv6Range: row.ipv6_range,
     mtuBytes: row.mtu_bytes,
     hardNatPunching: row.hard_nat_punching === 1,
+    mode: row.mode,
   };
 }
 

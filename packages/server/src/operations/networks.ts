@@ -16,7 +16,7 @@ import {
   insertNetwork,
   insertUser,
   listNetworks,
-  setHardNatPunching,
+  setNetworkSettings,
 } from "../store/networks.ts";
 import { countNodes, listMembers } from "../store/nodes.ts";
 import type { Database } from "../store/sqlite.ts";
@@ -57,6 +57,7 @@ export async function createNetwork(context: ServerContext, request: CreateNetwo
       ipv6_range: generateUlaRange(context.random),
       mtu_bytes: OVERLAY_MTU_BYTES,
       hard_nat_punching: 1,
+      mode: "best",
       version: 0,
       epoch: randomLabel(12),
       log_floor: 0,
@@ -72,13 +73,14 @@ export async function createNetwork(context: ServerContext, request: CreateNetwo
 export async function changeNetwork(
   context: ServerContext,
   nameOrId: string,
-  { hardNatPunching }: ChangeNetworkRequest,
+  { hardNatPunching, mode }: ChangeNetworkRequest,
 ): Promise<Outcome<NetworkRow>> {
   return await context.db.transaction().execute(async (db) => {
     const network = await requireNetwork(db, nameOrId);
-    const isSame = hardNatPunching === undefined || hardNatPunching === (network.hard_nat_punching === 1);
-    if (isSame) return unchanged(network);
-    await setHardNatPunching(db, network.id, hardNatPunching);
+    const isOn = network.hard_nat_punching === 1;
+    const settings = { hardNatPunching: hardNatPunching ?? isOn, mode: mode ?? network.mode };
+    if (settings.hardNatPunching === isOn && settings.mode === network.mode) return unchanged(network);
+    await setNetworkSettings(db, network.id, settings);
     const version = await recordNetworkChange(db, network.id);
     return {
       value: await requireNetwork(db, network.id),
@@ -121,6 +123,7 @@ export async function requireNetwork(db: Database, nameOrId: string): Promise<Ne
 export async function adminNetwork(db: Database, row: NetworkRow): Promise<AdminNetwork> {
   return {
     ...networkInfo(row),
+    mode: row.mode,
     deviceCount: await countNodes(db, row.id),
     createdAt: new Date(row.created_at).toISOString(),
   };

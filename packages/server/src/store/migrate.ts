@@ -4,6 +4,7 @@ import { type Migration, Migrator } from "kysely/migration";
 import { initial } from "./migrations/20261121t000000-initial.ts";
 import { relays } from "./migrations/20261121t120000-relays.ts";
 import { hardNats } from "./migrations/20261121t180000-hard-nats.ts";
+import { modes } from "./migrations/20261121t220000-modes.ts";
 import type { Tables } from "./tables.ts";
 
 /** All migrations, oldest first. Append only: a migration that was released is never changed. */
@@ -11,6 +12,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "20261121t000000-initial": initial,
   "20261121t120000-relays": relays,
   "20261121t180000-hard-nats": hardNats,
+  "20261121t220000-modes": modes,
 };
 
 /** Brings the tables to this version's form. A database of a newer version is refused, not touched. */

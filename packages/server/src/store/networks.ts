@@ -24,10 +24,14 @@ export async function deleteNetwork(db: Database, id: string): Promise<void> {
   await db.deleteFrom("networks").where("id", "=", id).execute();
 }
 
-export async function setHardNatPunching(db: Database, id: string, isOn: boolean): Promise<void> {
+export async function setNetworkSettings(
+  db: Database,
+  id: string,
+  { hardNatPunching, mode }: { readonly hardNatPunching: boolean; readonly mode: NetworkRow["mode"] },
+): Promise<void> {
   await db
     .updateTable("networks")
-    .set({ hard_nat_punching: isOn ? 1 : 0 })
+    .set({ hard_nat_punching: hardNatPunching ? 1 : 0, mode })
     .where("id", "=", id)
     .execute();
 }

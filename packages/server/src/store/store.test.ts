@@ -26,6 +26,7 @@ const network: NetworkRow = {
   ipv6_range: "fd00::/64",
   mtu_bytes: 1420,
   hard_nat_punching: 1,
+  mode: "best",
   version: 0,
   epoch: "e",
   log_floor: 0,

@@ -1,3 +1,4 @@
+import type { TrafficModeName } from "@asterism/core/control";
 import type { ColumnType, Insertable, Selectable } from "kysely";
 
 /**
@@ -25,6 +26,8 @@ export interface NetworksTable {
   mtu_bytes: number;
   /** Members may guess ports to get through hard NATs. */
   hard_nat_punching: Flag;
+  /** How members send to each other unless they are told otherwise. */
+  mode: TrafficModeName;
   /** Map version: rises by one with every change that members see. */
   version: number;
   /** Versions of different epochs can't be compared. */

@@ -1,9 +1,15 @@
+import { TRAFFIC_MODES, type TrafficMode } from "@asterism/core/paths";
 import { Command, Option } from "commander";
 import { type AdminOptions, adminCommand, printDone, printList, printOne, withAdmin } from "./admin-options.ts";
 
 interface CreateOptions extends AdminOptions {
   readonly kind: "ip" | "ethernet";
   readonly ipv4?: string;
+}
+
+interface SetOptions extends AdminOptions {
+  readonly hardNatPunching?: "on" | "off";
+  readonly mode?: TrafficMode;
 }
 
 export function createNetworkCommand(): Command {
@@ -51,15 +57,24 @@ function setCommand(): Command {
       new Option(
         "--hard-nat-punching <on|off>",
         "whether devices may try many ports to get a direct path through NATs that leave no other way",
-      )
-        .choices(["on", "off"])
-        .makeOptionMandatory(),
+      ).choices(["on", "off"]),
     )
-    .action((network: string, options: AdminOptions & { readonly hardNatPunching: "on" | "off" }) =>
-      withAdmin(options, async (client) => {
-        printOne(await client.changeNetwork(network, { hardNatPunching: options.hardNatPunching === "on" }), options);
-      }),
-    );
+    .addOption(
+      new Option("--mode <mode>", "how devices send to each other over several paths, unless told otherwise").choices(
+        TRAFFIC_MODES,
+      ),
+    )
+    .action((network: string, options: SetOptions, command: Command) => {
+      const { hardNatPunching, mode } = options;
+      if (hardNatPunching === undefined && mode === undefined) {
+        command.error("error: name a setting: --hard-nat-punching or --mode");
+      }
+      const change = {
+        ...(hardNatPunching === undefined ? {} : { hardNatPunching: hardNatPunching === "on" }),
+        ...(mode === undefined ? {} : { mode }),
+      };
+      return withAdmin(options, async (client) => printOne(await client.changeNetwork(network, change), options));
+    });
 }
 
 function createCommand(): Command {
