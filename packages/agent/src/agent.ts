@@ -7,6 +7,8 @@ import type {
   JoinBody,
   LinksAnswer,
   LinksBody,
+  ModeAnswer,
+  ModeBody,
   NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
@@ -29,6 +31,7 @@ import type { MemberRelay, RelayOfferOptions } from "./overlay/member-relay.ts";
 import { netcheck } from "./overlay/netcheck.ts";
 import { networkStatus, serverStatus } from "./overlay/network-status.ts";
 import { OverlayNetwork } from "./overlay/overlay-network.ts";
+import { peerMode } from "./overlay/peer-mode.ts";
 import { pingPeer } from "./overlay/ping-peer.ts";
 import { listHostAddresses } from "./platform/host-addresses.ts";
 import { Nat64 } from "./platform/nat64.ts";
@@ -202,6 +205,10 @@ export class Agent {
       network.setLinks(mergeSettings(network.membership.links ?? {}, checked));
       return Promise.resolve({ networks: [networkLinks(network)] });
     });
+  }
+
+  mode(body: ModeBody): Promise<ModeAnswer> {
+    return Promise.resolve(peerMode([...this.#networks.values()], body));
   }
 
   explain(body: ExplainBody, signal: AbortSignal): Promise<PeerExplanation> {

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./commands/status.ts")).createStatusCommand(),
   peers: async () => (await import("./commands/peers.ts")).createPeersCommand(),
   ping: async () => (await import("./commands/ping.ts")).createPingCommand(),
+  mode: async () => (await import("./commands/mode.ts")).createModeCommand(),
   netcheck: async () => (await import("./commands/netcheck.ts")).createNetcheckCommand(),
   explain: async () => (await import("./commands/explain.ts")).createExplainCommand(),
   links: async () => (await import("./commands/links.ts")).createLinksCommand(),

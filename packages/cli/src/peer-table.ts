@@ -1,15 +1,34 @@
-import type { PeerStatus } from "@asterism/core/local-api";
+import type { PathSpread, PathStatus, PeerStatus } from "@asterism/core/local-api";
 import { formatBytes, formatMs, formatPath, formatTable } from "./output.ts";
 
 const HEADER = ["PEER", "ADDRESS", "STATE", "PATH", "RTT", "SENT", "RECEIVED", "PACKETS DIRECT", "RELAYED", ""];
 
 export function formatPeerTable(peers: readonly PeerStatus[]): string {
-  return formatTable([HEADER, ...peers.map(formatPeer)]);
+  return formatTable([HEADER, ...peers.flatMap((peer) => [formatPeer(peer), ...carriers(peer).map(formatCarrier)])]);
+}
+
+/** The paths that its packets are spread over; none if that is one. */
+function carriers({ mode, paths }: PeerStatus): PathStatus[] {
+  const used = mode === "best" ? [] : paths.filter(({ weight }) => weight > 0);
+  return used.length > 1 ? used : [];
+}
+
+function formatCarrier({ kind, remote, link, rttMs, txBytes, rxBytes, weight, spread }: PathStatus): string[] {
+  const way = `${Math.round(100 * weight)} % ${formatPath({ kind, remote, link, relay: null, rttMs: null })}`;
+  const learnt = spread === null ? "" : describeSpread(spread);
+  return ["", "", "", way, formatMs(rttMs), formatBytes(txBytes), formatBytes(rxBytes), "", "", learnt];
+}
+
+function describeSpread({ rateBitsPerSecond, lostPackets, resentPackets, dead }: PathSpread): string {
+  if (dead) return "dead";
+  return `${(rateBitsPerSecond / 1e6).toFixed(1)} Mbit/s, ${lostPackets} lost, ${resentPackets} sent again`;
 }
 
 function formatPeer(peer: PeerStatus): string[] {
   const { path } = peer;
-  const way = path.kind === "none" ? "–" : formatPath({ ...path, rttMs: null });
+  const single = path.kind === "none" ? "–" : formatPath({ ...path, rttMs: null });
+  const { length: used } = carriers(peer);
+  const way = used === 0 ? single : `${peer.mode} over ${used} paths`;
   const relayedPackets = peer.txRelayedPackets + peer.rxRelayedPackets;
   const directPackets = peer.txPackets + peer.rxPackets - relayedPackets;
   return [

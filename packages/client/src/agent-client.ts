@@ -7,6 +7,8 @@ import type {
   JoinBody,
   LinksAnswer,
   LinksBody,
+  ModeAnswer,
+  ModeBody,
   NetcheckAnswer,
   NetworkBody,
   NetworksAnswer,
@@ -58,6 +60,11 @@ export class AgentClient {
   /** Sends one echo through the tunnel and waits for its answer, `timeoutMs` at most. */
   ping(body: PingBody): Promise<PingAnswer> {
     return this.#call("POST", "/v1/ping", body);
+  }
+
+  /** Chooses how packets for a peer use the paths to it, if the body names a mode, and tells what is in force. */
+  mode(body: ModeBody): Promise<ModeAnswer> {
+    return this.#call("POST", "/v1/mode", body);
   }
 
   /** How a peer is reached and why so; talks to it for some seconds if need be. */

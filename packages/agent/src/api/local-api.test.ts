@@ -29,6 +29,7 @@ const actions: LocalApiActions = {
   leave: () => Promise.reject(new AsterismError("network-unknown", "in no network")),
   up: () => Promise.reject(new TypeError("a bug")),
   down: () => Promise.resolve({ networks: ["default"] }),
+  mode: () => Promise.reject(new AsterismError("peer-unknown", "no such peer")),
   explain: () => Promise.reject(new AsterismError("peer-unknown", "no peer")),
   netcheck: () => Promise.resolve({ networks: [] }),
   links: () => Promise.resolve({ networks: [] }),

@@ -9,6 +9,8 @@ import {
   JoinBody,
   type LinksAnswer,
   LinksBody,
+  type ModeAnswer,
+  ModeBody,
   type NetcheckAnswer,
   NetworkBody,
   type NetworksAnswer,
@@ -30,6 +32,7 @@ export interface LocalApiActions {
   down(body: NetworkBody): Promise<NetworksAnswer>;
   links(): Promise<LinksAnswer>;
   setLinks(body: LinksBody): Promise<LinksAnswer>;
+  mode(body: ModeBody): Promise<ModeAnswer>;
   explain(body: ExplainBody, signal: AbortSignal): Promise<PeerExplanation>;
   netcheck(signal: AbortSignal): Promise<NetcheckAnswer>;
   ping(body: PingBody, signal: AbortSignal): Promise<PingAnswer>;
@@ -89,6 +92,7 @@ function addRoutes(server: FastifyInstance, actions: LocalApiActions): void {
   server.post<{ Body: PingBody }>("/v1/ping", { schema: { body: PingBody } }, (request) => {
     return actions.ping(request.body, goneSignal(request));
   });
+  server.post<{ Body: ModeBody }>("/v1/mode", { schema: { body: ModeBody } }, ({ body }) => actions.mode(body));
   server.post<{ Body: ExplainBody }>("/v1/explain", { schema: { body: ExplainBody } }, (request) =>
     actions.explain(request.body, goneSignal(request)),
   );

@@ -91,6 +91,7 @@ export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Pr
     ...(body.proxy === undefined ? {} : { proxy: body.proxy }),
     pins: former?.membership.pins ?? {},
     endpoints: {},
+    ...(former?.membership.modes === undefined ? {} : { modes: former.membership.modes }),
   };
 }
 

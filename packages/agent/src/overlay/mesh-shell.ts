@@ -2,12 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { Dialer } from "@asterism/client";
 import { looksLikeAgentMessage } from "@asterism/core/inner";
 import type { Mesh, MeshEffect } from "@asterism/core/mesh";
-import type { LinkId } from "@asterism/core/net";
+import type { LinkId, PathAddress } from "@asterism/core/net";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
 import { type LinkBytes, LinkTraffic } from "../links/link-traffic.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
+import { PathShares } from "./path-shares.ts";
 import { RelayStreams } from "./relay-streams.ts";
 
 /** How often the traffic counters of peers with a session are read. */
@@ -59,6 +60,7 @@ export class MeshShell {
   readonly #nodeIds = new Map<PeerId, string>(); // bounded: likewise
   /** Peers with a session, whose counters are worth reading; with the number of their sessions. */
   readonly #sessions = new Map<string, Set<number>>(); // bounded: likewise, three sessions a peer
+  readonly #shares = new PathShares();
   readonly #streams: RelayStreams;
   readonly #linkTraffic = new LinkTraffic();
   #alarm: NodeJS.Timeout | undefined;
@@ -114,6 +116,11 @@ export class MeshShell {
   /** What each link has carried of all peers' data. */
   linkTraffic(): Map<LinkId, LinkBytes> {
     return this.#linkTraffic.totals([...this.#peerIds.values()].flatMap((peerId) => this.device.readPaths(peerId)));
+  }
+
+  /** By path key: shares of what was sent to the peer lately; undefined while it goes by one path. */
+  pathShares(nodeId: string): ReadonlyMap<string, number> | undefined {
+    return this.#shares.shares(nodeId);
   }
 
   /** Seals an inner packet of the agent's own to a peer; false if there is no such peer. */
@@ -293,6 +300,7 @@ export class MeshShell {
     this.#peerIds.delete(nodeId);
     this.#nodeIds.delete(peerId);
     this.#sessions.delete(nodeId);
+    this.#shares.forget(nodeId);
   }
 
   #addSession(nodeId: string, localIndex: number): void {
@@ -315,9 +323,20 @@ export class MeshShell {
     this.run((mesh, time) => {
       for (const [nodeId, sessions] of this.#sessions) {
         const counters = sessions.size > 0 ? this.counters(nodeId) : undefined;
-        if (counters !== undefined) mesh.handleTraffic(nodeId, counters, time);
+        if (counters !== undefined) mesh.handleTraffic(nodeId, counters, time, this.#watchSpread(nodeId));
       }
     });
+  }
+
+  /** Notes how the packets are spread. Returns the paths by which nothing arrives. */
+  #watchSpread(nodeId: string): PathAddress[] {
+    if (this.mesh.peers.get(nodeId)?.isSpread !== true) {
+      this.#shares.forget(nodeId);
+      return [];
+    }
+    const paths = this.pathCounters(nodeId);
+    this.#shares.update(nodeId, paths);
+    return paths.filter(({ spread }) => spread?.dead === true);
   }
 
   /** Timers stand still while the host sleeps, the clock of deadlines does not. */

@@ -3,6 +3,7 @@ import type { RelaySnapshot } from "@asterism/core/gathering";
 import type {
   ActivePathStatus,
   NetworkStatus,
+  PathSpread,
   PathStatus,
   PeerStatus,
   SelfStatus,
@@ -10,8 +11,10 @@ import type {
 } from "@asterism/core/local-api";
 import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
 import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
+import type { ModeDecision, PathSnapshot } from "@asterism/core/paths";
 import type { Instant, WallTime } from "@asterism/core/time";
 import type { LinkNamer } from "../links/network-links.ts";
+import type { PathCounters } from "@asterism/engine";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { natStatus } from "./nat-status.ts";
@@ -84,6 +87,7 @@ interface PeerContext {
 function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
   const { nodeId, name, fqdn, ipv4, ipv6, nodeKey } = peer.peer;
   const counters = context.shell.counters(nodeId);
+  const mode: ModeDecision = peer.paths?.snapshot(context.now).mode ?? { mode: "best", by: "incapable" };
   const { lastHandshakeAt } = context.mesh.peerState(peer, context.now);
   return {
     name,
@@ -94,7 +98,8 @@ function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
     online: context.overlay.isOnline(nodeId),
     path: activePath(peer, context),
     paths: pathStatuses(peer, context),
-    mode: "best",
+    mode: mode.mode,
+    modeBy: mode.by,
     aead: context.shell.hasSession(nodeId) ? peer.aead : null,
     txBytes: counters?.txBytes ?? 0,
     rxBytes: counters?.rxBytes ?? 0,
@@ -123,7 +128,9 @@ function activePath(peer: MeshPeer, { linkTo, relays, now }: PeerContext): Activ
 
 function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): PathStatus[] {
   const traffic = new Map(shell.pathCounters(peer.peer.nodeId).map((path) => [pathAddressKey(path), path]));
-  return (peer.paths?.snapshot(now).paths ?? []).map((path) => {
+  const paths = peer.paths?.snapshot(now).paths ?? [];
+  const shares = shell.pathShares(peer.peer.nodeId) ?? tableShares(paths);
+  return paths.map((path) => {
     const counters = traffic.get(pathAddressKey(path.address));
     return {
       kind: path.kind,
@@ -135,9 +142,27 @@ function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): Path
       mtuBytes: path.mtuBytes,
       txBytes: counters?.txBytes ?? 0,
       rxBytes: counters?.rxBytes ?? 0,
-      weight: path.weight,
+      weight: shares.get(pathAddressKey(path.address)) ?? 0,
+      spread: counters?.spread === undefined ? null : pathSpread(counters.spread),
+      idleBecause: path.idleBecause,
     };
   });
+}
+
+/** What the engine's table says; by path key. */
+function tableShares(paths: readonly PathSnapshot[]): ReadonlyMap<string, number> {
+  const total = paths.reduce((sum, { weight }) => sum + weight, 0);
+  return new Map(paths.map(({ address, weight }) => [pathAddressKey(address), total === 0 ? 0 : weight / total]));
+}
+
+function pathSpread({
+  rateBytesPerSecond,
+  rttMs,
+  queueingMs,
+  ...counts
+}: NonNullable<PathCounters["spread"]>): PathSpread {
+  const rateBitsPerSecond = Math.round(8 * rateBytesPerSecond);
+  return { rateBitsPerSecond, rttMs: roundMs(rttMs), queueingMs: roundMs(queueingMs), ...counts };
 }
 
 function refusedStatus(peer: RefusedPeer, overlay: OverlayNetwork): PeerStatus {
@@ -152,6 +177,7 @@ function refusedStatus(peer: RefusedPeer, overlay: OverlayNetwork): PeerStatus {
     path: NO_PATH,
     paths: [],
     mode: "best",
+    modeBy: "default",
     aead: null,
     txBytes: 0,
     rxBytes: 0,

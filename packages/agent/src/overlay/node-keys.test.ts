@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { nodeCrypto } from "../platform/node-crypto.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { Membership } from "../state/membership.ts";
-import { announcesAeads, createNodeKey, renewNodeKey } from "./node-keys.ts";
+import { announcesAll, createNodeKey, renewNodeKey } from "./node-keys.ts";
 
 const machine = generateMachineKeyPair(nodeCrypto, systemRandom);
 const first = createNodeKey(nodeCrypto, "net-1", 0, []);
@@ -13,22 +13,27 @@ const membership = {
   nodePrivateKey: first.nodePrivateKey,
   recordSequence: first.recordSequence,
   aeads: first.aeads,
+  capabilities: first.capabilities,
   unpublishedRecord: null,
   network: { id: "net-1" },
 } as unknown as Membership; // SAFETY: the functions under test read these fields only
 
 test("other ciphers make another key, and its record waits signed to be published", () => {
-  expect(announcesAeads(membership, [])).toBe(true);
-  expect(announcesAeads(membership, ["aes-256-gcm"])).toBe(false);
+  expect(announcesAll(membership, [])).toBe(true);
+  expect(announcesAll({ ...membership, capabilities: undefined } as unknown as Membership, [])).toBe(false);
+  expect(announcesAll(membership, ["aes-256-gcm"])).toBe(false);
   const renewed = renewNodeKey(membership, machine, nodeCrypto, ["aes-256-gcm"]);
-  expect(announcesAeads(renewed, ["aes-256-gcm"])).toBe(true);
+  expect(announcesAll(renewed, ["aes-256-gcm"])).toBe(true);
   expect(renewed.nodePrivateKey).not.toBe(membership.nodePrivateKey);
   expect(renewed.recordSequence).toBeGreaterThan(membership.recordSequence);
   const record = verifyNodeRecord(renewed.unpublishedRecord!, machine.publicKey, "net-1", (key, message, signature) =>
     nodeCrypto.ed25519Verify(key, message, signature),
   );
   const publicKey = nodeCrypto.x25519PublicKey(parseBase64(renewed.nodePrivateKey)!);
-  expect(record).toMatchObject({ ok: true, value: { aeads: ["aes-256-gcm"], sequence: renewed.recordSequence } });
+  expect(record).toMatchObject({
+    ok: true,
+    value: { aeads: ["aes-256-gcm"], capabilities: ["multipath"], sequence: renewed.recordSequence },
+  });
   expect(record.ok && parseBase64(record.value.nodeKey)).toEqual(publicKey);
 });
 

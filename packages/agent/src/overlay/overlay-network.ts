@@ -13,7 +13,7 @@ import { AsterismError } from "@asterism/core/errors";
 import type { Crypto, MachineKeyPair } from "@asterism/core/identity";
 import type { LinkSettings, NetworkState } from "@asterism/core/local-api";
 import type { Aead, Mesh } from "@asterism/core/mesh";
-import { candidatePriority, type PunchTurn } from "@asterism/core/paths";
+import { candidatePriority, type PunchTurn, parseTrafficMode, type TrafficMode } from "@asterism/core/paths";
 import type { Logger } from "pino";
 import type { LinkNamer, NetworkLinks } from "../links/network-links.ts";
 import type { Nat64 } from "../platform/nat64.ts";
@@ -24,7 +24,7 @@ import { unexpiredRelays } from "./cached-relays.ts";
 import { ControlSession } from "./control-session.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { networkDialer } from "./network-dialer.ts";
-import { announcesAeads, renewNodeKey } from "./node-keys.ts";
+import { announcesAll, renewNodeKey } from "./node-keys.ts";
 import { nodePublicKey, type OpenOverlayOptions, openOverlay, type RunningOverlay } from "./open-overlay.ts";
 import type { Pinger } from "./pinger.ts";
 
@@ -169,6 +169,12 @@ export class OverlayNetwork {
     return this.#inTurn(() => this.#stop());
   }
 
+  /** How packets for a member use the paths to it; null takes the choice back. */
+  setMode(nodeId: string, mode: TrafficMode | null): void {
+    this.#record.setMode(nodeId, mode);
+    this.#applyModes();
+  }
+
   /** The host's addresses, links or routes have changed, at these interfaces or nobody knows where. */
   handleNetworkChange(interfaces?: ReadonlySet<string>): void {
     if (this.#running === undefined) return;
@@ -207,6 +213,7 @@ export class OverlayNetwork {
       const running = await this.#open();
       this.#running = running;
       running.shell.run((mesh, time) => mesh.handleSignallingLost(time));
+      this.#applyModes();
       this.#loadCachedMap(running);
       running.links.start((input) => running.shell.run(input));
       this.#toReconnect = new Set(this.#record.loadConnected());
@@ -222,7 +229,7 @@ export class OverlayNetwork {
 
   #open(): Promise<RunningOverlay> {
     const { host, crypto, logger, machine, aeads } = this.#options;
-    if (!announcesAeads(this.membership, aeads)) {
+    if (!announcesAll(this.membership, aeads)) {
       this.#record.replaceNodeKey(renewNodeKey(this.membership, machine, crypto, aeads));
     }
     return openOverlay({
@@ -413,8 +420,15 @@ export class OverlayNetwork {
     this.#control?.send({ type: "offer-relay", requestId: OFFER_RELAY_REQUEST_ID, relay: null });
   }
 
+  #applyModes(): void {
+    const { network, modes = {} } = this.membership;
+    const chosen = { network: parseTrafficMode(network.mode) ?? null, peers: new Map(Object.entries(modes)) };
+    this.#running?.shell.run((mesh, time) => mesh.handleModes(chosen, time));
+  }
+
   #handleMap(message: MapMessage): void {
     this.#record.applyMap(message);
+    this.#applyModes();
     const running = this.#running;
     if (running === undefined) return;
     running.shell.run((mesh, time) => mesh.handleMap(message.peers, time));
@@ -424,6 +438,7 @@ export class OverlayNetwork {
 
   #handleDelta(message: DeltaMessage): void {
     if (this.#record.applyDelta(message)) {
+      this.#applyModes();
       this.#running?.shell.run((mesh, time) => mesh.handleMapChange(message.upserts, message.removals, time));
       if (this.#running !== undefined) this.#reconnect(this.#running);
     } else {

@@ -1,5 +1,6 @@
 import type { DeltaMessage, MapMessage, RelaysMessage } from "@asterism/core/control";
 import type { LinkSettings } from "@asterism/core/local-api";
+import type { TrafficMode } from "@asterism/core/paths";
 import { MAX_LINK_PORTS, type Membership, type MembershipStore } from "./membership.ts";
 
 const SAVE_DELAY_MS = 500;
@@ -61,6 +62,12 @@ export class MembershipRecord {
 
   setLinks(links: LinkSettings): void {
     this.#membership = { ...this.#membership, links };
+  }
+
+  /** How packets for a member use the paths to it; null takes the choice back. */
+  setMode(nodeId: string, mode: TrafficMode | null): void {
+    const { [nodeId]: _former, ...others } = this.#membership.modes ?? {};
+    this.#membership = { ...this.#membership, modes: mode === null ? others : { ...others, [nodeId]: mode } };
     this.#store.save(this.#membership);
   }
 
@@ -78,7 +85,9 @@ export class MembershipRecord {
   }
 
   applyMap({ epoch, version, network, self, peers }: MapMessage): void {
-    this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers } };
+    const members = new Set(peers.map(({ nodeId }) => nodeId));
+    const modes = keepModes(this.#membership, (nodeId) => members.has(nodeId));
+    this.#membership = { ...this.#membership, network, self: pickSelf(self), map: { epoch, version, peers }, ...modes };
     this.saveSoon();
   }
 
@@ -95,12 +104,14 @@ export class MembershipRecord {
       return false;
     }
     const replaced = new Set([...delta.removals, ...delta.upserts.map(({ nodeId }) => nodeId)]);
+    const removed = new Set(delta.removals);
     const peers = [...map.peers.filter(({ nodeId }) => !replaced.has(nodeId)), ...delta.upserts];
     this.#membership = {
       ...this.#membership,
       ...(delta.network === undefined ? {} : { network: delta.network }),
       ...(delta.self === undefined ? {} : { self: pickSelf(delta.self) }),
       map: { epoch: delta.epoch, version: delta.version, peers },
+      ...keepModes(this.#membership, (nodeId) => !removed.has(nodeId)),
     };
     this.saveSoon();
     return true;
@@ -138,6 +149,12 @@ export class MembershipRecord {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** What was chosen for those who are members still. */
+function keepModes({ modes }: Membership, isMember: (nodeId: string) => boolean): Pick<Membership, "modes"> {
+  if (modes === undefined) return {};
+  return { modes: Object.fromEntries(Object.entries(modes).filter(([nodeId]) => isMember(nodeId))) };
 }
 
 function pickSelf({ name, fqdn, ipv4, ipv6 }: Membership["self"]): Membership["self"] {

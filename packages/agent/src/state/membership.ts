@@ -1,7 +1,14 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeBase64, parseBase64 } from "@asterism/core/bytes";
-import { createParser, MAX_NODE_RECORD_CHARACTERS, NetworkInfo, PeerInfo, RelaysMessage } from "@asterism/core/control";
+import {
+  createParser,
+  MAX_NODE_RECORD_CHARACTERS,
+  NetworkInfo,
+  PeerInfo,
+  RelaysMessage,
+  TrafficModeName,
+} from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
 import { LinkSettings } from "@asterism/core/local-api";
 import { type Static, Type } from "typebox";
@@ -30,6 +37,8 @@ const MembershipFile = Type.Object({
   recordSequence: Type.Integer({ minimum: 0 }),
   /** Ciphers that this record announces. */
   aeads: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8 }),
+  /** What else it announces; left out by files of versions that announced nothing. */
+  capabilities: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 16 })),
   /** A record that the server does not have yet: the node key was renewed while it could not be reached. */
   unpublishedRecord: Type.Union([
     Type.Object({
@@ -67,6 +76,8 @@ const MembershipFile = Type.Object({
   ]),
   /** The network's relays with credentials, as the server last told; left out by files that knew of none. */
   relays: Type.Optional(RelaysMessage),
+  /** By node id: how packets for the member use the paths to it, where that was chosen. */
+  modes: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), TrafficModeName)),
   /** By node id: the machine key seen first, and the highest record sequence. */
   pins: Type.Record(
     Type.String({ maxLength: 64 }),

@@ -1,0 +1,23 @@
+import { AsterismError } from "@asterism/core/errors";
+import type { ModeAnswer, ModeBody } from "@asterism/core/local-api";
+import { monotonicNow } from "../platform/clock.ts";
+import { findPeer } from "./find-peer.ts";
+import type { OverlayNetwork } from "./overlay-network.ts";
+
+/** Chooses how packets for a peer use the paths to it, if the body names a mode, and tells what is in force. */
+export function peerMode(networks: readonly OverlayNetwork[], body: ModeBody): ModeAnswer {
+  const { network, peer } = findPeer(networks, body.peer);
+  const { nodeId, name } = peer.peer;
+  if (peer.paths === undefined) {
+    throw new AsterismError("invalid-input", `${name} is a stock WireGuard client, which is sent to by one path`);
+  }
+  if (body.mode !== undefined) network.setMode(nodeId, body.mode === "default" ? null : body.mode);
+  const { mode, modeSettings } = peer.paths.snapshot(monotonicNow());
+  return {
+    peer: name,
+    network: network.membership.network.name,
+    ...mode,
+    chosen: modeSettings.own,
+    networkDefault: modeSettings.network,
+  };
+}
