@@ -194,9 +194,14 @@ export class PathSet {
       if (!isFor(link, candidate)) continue;
       const address = { linkId, remote: candidate.address, channel: null };
       const known = this.get(address);
-      if (known === undefined) this.#add(address, candidate, link);
+      if (known === undefined) {
+        this.#add(address, candidate, link);
+        continue;
+      }
+      // Checks tell of the link that the peer's socket is on, which may be any of several interfaces.
+      known.peerLink = linkPreferenceOf(candidate.priority) || known.peerLink;
       // Learnt before the peer said that it is its relay's.
-      else if (candidate.kind === "relayed") {
+      if (candidate.kind === "relayed") {
         known.kind = "relayed";
         known.overStream ||= isStreamPriority(candidate.priority);
       }

@@ -94,7 +94,7 @@ export function snapshotPaths(
       peer: path.peer,
       kind: path.kind,
       remoteKind: path.remoteKind,
-      state: stateOf(path, active),
+      state: stateOf(path, active, weights.get(path.address) ?? 0),
       weight: weights.get(path.address) ?? 0,
       idleBecause: (weights.get(path.address) ?? 0) > 0 ? null : (idle.get(path) ?? null),
       rttMs: path.statistics.smoothedRttMs ?? null,
@@ -113,8 +113,9 @@ function rank(path: Path, active: Path | undefined): number {
   return path.isUsable ? 1 : 0;
 }
 
-function stateOf(path: Path, active: Path | undefined): PathState {
-  if (path === active) return "active";
+function stateOf(path: Path, active: Path | undefined, weight: number): PathState {
+  // In doubt all carry the traffic, and none is the one.
+  if (path === active || (weight > 0 && path.role === "carrier")) return "active";
   if (path.isUsable) return "standby";
   return path.failed && !path.isBeingChecked ? "failed" : "checking";
 }
