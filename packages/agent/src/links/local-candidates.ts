@@ -25,13 +25,15 @@ const PREFERENCE_STEP = 1_024;
 export function hostCandidates(sources: CandidateSources): LocalCandidate[] {
   const { link, place, traits, hostAddresses, observedAddress } = sources;
   const preference = 65_535 - place * PREFERENCE_STEP;
+  // Peers tell our interfaces apart by the preference.
+  const interfaces = [...new Set(hostAddresses.map(({ interfaceName }) => interfaceName))];
   const candidates: LocalCandidate[] = hostAddresses
     .filter(({ family }) => (family === "IPv4" ? link.ipv4 : link.ipv6))
-    .map(({ address }, index) => ({
+    .map(({ address, interfaceName }) => ({
       kind: "host",
       address: { address, port: link.port },
       linkId: link.id,
-      priority: candidatePriority("host", preference - index),
+      priority: candidatePriority("host", preference - interfaces.indexOf(interfaceName)),
       traits,
     }));
   const isOwn = hostAddresses.some(({ address }) => address === observedAddress);

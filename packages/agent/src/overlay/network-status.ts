@@ -142,7 +142,8 @@ function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): Path
       mtuBytes: path.mtuBytes,
       txBytes: counters?.txBytes ?? 0,
       rxBytes: counters?.rxBytes ?? 0,
-      weight: shares.get(pathAddressKey(path.address)) ?? 0,
+      // The engine's requests go by paths that carry nothing, too.
+      weight: path.weight > 0 ? (shares.get(pathAddressKey(path.address)) ?? 0) : 0,
       spread: counters?.spread === undefined ? null : pathSpread(counters.spread),
       idleBecause: path.idleBecause,
     };

@@ -1,0 +1,55 @@
+/** Agents with two uplinks each: what a mode that is chosen by command does for one TCP connection. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { measureTcp } from "../../src/net/iperf.ts";
+import type { LinkOptions } from "../../src/net/link-options.ts";
+import type { AgentProcess } from "../../src/product/agent-process.ts";
+import { ipv4Of, World } from "./world.ts";
+
+const LINK: LinkOptions = { rateMbit: 20, delayMs: 5 };
+
+/** How many paths carry the packets for `b`. */
+async function carriers(a: AgentProcess): Promise<number> {
+  await a.ping("b", ["-c", "1"]);
+  const { paths } = await a.peer("b");
+  return paths.filter(({ weight }) => weight > 0).length;
+}
+
+test("two lines carry one connection, one of them is cut, and the choice survives a restart", async () => {
+  await using world = await World.create("modes");
+  const [hostA, hostB] = await Promise.all(
+    ["a", "b"].map((name) => world.internet.host(name, { ipv6: false, link: LINK })),
+  );
+  if (hostA === undefined || hostB === undefined) throw new Error("no hosts");
+  const wire = await world.lab.wire(hostA, hostB, LINK);
+  await hostA.ip([`addr add 10.77.0.1/24 dev ${wire.a.interfaceName}`]);
+  await hostB.ip([`addr add 10.77.0.2/24 dev ${wire.b.interfaceName}`]);
+  const [a, b] = await world.members(hostA, hostB);
+  if (a === undefined || b === undefined) throw new Error("no agents");
+  const transfer = async (seconds: number): Promise<number> => {
+    const options = { address: await ipv4Of(b), congestion: "cubic" as const, seconds };
+    return (await measureTcp(hostB, hostA, options)).bitsPerSecond / 1e6;
+  };
+  await a.ping("b", ["--until-direct"]);
+  const best = await transfer(3);
+  const chosen = await a.command(["mode", "b", "aggregate", "--json"]);
+  expect(JSON.parse(chosen.stdout)).toMatchObject({ mode: "aggregate", by: "command", networkDefault: "best" });
+  await expect.poll(() => carriers(a), { timeout: 15_000 }).toBe(2);
+  const together = await transfer(4);
+  process.stdout.write(
+    `  figure: one connection: ${best.toFixed(1)} Mbit/s in best, ${together.toFixed(1)} in aggregate\n`,
+  );
+  expect(together).toBeGreaterThan(1.5 * best);
+  const { mode, paths } = await b.peer("a");
+  expect(mode).toBe("aggregate");
+  expect(paths.filter(({ spread }) => spread !== null).length).toBeGreaterThan(0);
+
+  const cut = transfer(5);
+  await sleep(2_000);
+  await wire.cut();
+  expect(await cut).toBeGreaterThan(10);
+  await expect.poll(() => carriers(a), { timeout: 15_000 }).toBe(1);
+  await a.kill();
+  await a.startAgain();
+  await expect.poll(async () => (await a.peer("b")).mode, { timeout: 15_000 }).toBe("aggregate");
+});
