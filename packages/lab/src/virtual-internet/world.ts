@@ -18,9 +18,9 @@ export class World {
     return this.#nowMs;
   }
 
-  /** Plans an event; one in the past happens at once. */
+  /** Plans an event, at the next tick of the clock; one in the past happens at once. */
   at(atMs: number, run: () => void): void {
-    this.#queue.add(Math.max(atMs, this.#nowMs), run);
+    this.#queue.add(Math.max(Math.ceil(atMs * TICKS_PER_MS) / TICKS_PER_MS, this.#nowMs), run);
   }
 
   after(delayMs: number, run: () => void): void {
@@ -51,4 +51,6 @@ export class World {
   }
 }
 
+/** A power of two: sums and differences of such times are exact, so that no deadline seems not yet reached when it is due. */
+const TICKS_PER_MS = 1_024;
 const MAX_EVENTS_AT_ONCE = 100_000;
