@@ -68,6 +68,7 @@ const CHANNEL_MS = 600_000;
 const FIRST_RELAYED_PORT = 50_000;
 /** WireGuard transport data, as the virtual engine makes it. */
 const DATA_TYPE = 4;
+const MAX_INDICATED_BYTES = 1_400;
 
 export class VirtualRelay implements VirtualMachine {
   readonly address: UdpAddress;
@@ -204,6 +205,8 @@ export class VirtualRelay implements VirtualMachine {
       this.#send(allocation.client, encodeChannelData({ channel: bound[0], data: bytes }, padding));
       return;
     }
+    // It would not fit into a datagram with what an indication adds.
+    if (bytes.length > MAX_INDICATED_BYTES) return;
     const transactionId = this.#newTransactionId();
     const attributes = [
       { type: TURN_ATTRIBUTE.xorPeerAddress, value: encodeXorAddress(peer, transactionId) },
