@@ -1,4 +1,5 @@
 import type { Instant } from "../time.ts";
+import { isAnyLossy } from "./loss-avoidance.ts";
 import type { Path } from "./path.ts";
 import { choosePath, comparePaths } from "./path-choice.ts";
 import type { PathSet } from "./path-set.ts";
@@ -29,12 +30,9 @@ export class ActivePath {
     const current = this.#path;
     const isGone = current !== undefined && set.getByKey(current.key) !== current;
     const usable = [...set.all()].filter((path) => path.isUsable);
-    const trusted = surest(
-      current,
-      usable.filter((path) => path.isTrusted(now)),
-    );
-    if (current !== undefined && !isGone && mayStayActive(current, trusted, now)) return undefined;
-    const choice = choosePath(trusted, current);
+    const sure = surest(usable.filter((path) => path.isTrusted(now)));
+    if (current !== undefined && !isGone && mayStayActive(current, sure, now)) return undefined;
+    const choice = choosePath(sure, current, isAnyLossy(set.all(), now));
     if (choice !== undefined) {
       if (choice.path === current) return undefined;
       return this.#change(choice.path, isGone ? "its link is gone" : (choice.why ?? ""), now);
@@ -67,14 +65,16 @@ function doubtedSince(path: Path): Instant | undefined {
 }
 
 /** Since it came into question another path of its kind has answered, and it has not. */
-function isOvertaken(current: Path, trusted: readonly Path[]): boolean {
-  const since = doubtedSince(current);
+function isOvertaken(path: Path, trusted: readonly Path[]): boolean {
+  const since = doubtedSince(path);
   if (since === undefined) return false;
-  return trusted.some((path) => path !== current && path.kind === current.kind && (path.answeredAt ?? 0) > since);
+  return trusted.some((other) => other !== path && other.kind === path.kind && (other.answeredAt ?? 0) > since);
 }
 
-/** Without the current path if another one is the surer choice. */
-function surest(current: Path | undefined, trusted: readonly Path[]): readonly Path[] {
-  if (current === undefined || !isOvertaken(current, trusted)) return trusted;
-  return trusted.filter((path) => path !== current);
+/**
+ * Those that no other one has overtaken. What kills one path often kills others, as those of one relay: to go from one
+ * to the next would only be to come back.
+ */
+function surest(trusted: readonly Path[]): readonly Path[] {
+  return trusted.filter((path) => !isOvertaken(path, trusted));
 }

@@ -66,12 +66,12 @@ export class LossWatch {
   }
 
   /** There are enough outcomes to tell whether it delivers. */
-  isJudged(overStream: boolean): boolean {
-    return this.#isLossy || this.#outcomes.length >= (overStream ? PROVEN : PROVEN_OVER_UDP);
+  isJudged(isUdpFree: boolean): boolean {
+    return this.#isLossy || this.#outcomes.length >= (isUdpFree ? PROVEN : PROVEN_OVER_UDP);
   }
 
-  isProven(overStream: boolean): boolean {
-    return !this.#isLossy && this.isJudged(overStream) && this.ratio < PROVEN_RATIO;
+  isProven(isUdpFree: boolean): boolean {
+    return !this.#isLossy && this.isJudged(isUdpFree) && this.ratio < PROVEN_RATIO;
   }
 
   /** Share of the last checks that brought no answer; 0 if there was none. */

@@ -53,14 +53,16 @@ const HYSTERESIS_RATIO = 0.2;
 /** How many different costs there are: that of our link and that of the peer's add up. */
 const COSTS = 2 * MAX_LINK_COST + 1;
 
-/** The best of `trusted`, undefined if there is none. `current` counts only if it is among them. */
+/**
+ * The best of `trusted`, undefined if there is none. `current` counts only if it is among them. `isAnyLossy`: some path
+ * loses much, be it among them or not; what makes one path lose may make others lose as well.
+ */
 export function choosePath<T extends PathMetrics>(
   trusted: readonly T[],
   current: T | undefined,
+  isAnyLossy = trusted.some((path) => path.isLossy),
 ): PathChoice<T> | undefined {
-  // What makes one path lose may make others lose as well.
-  const isTrying = trusted.some((path) => path.isLossy);
-  const sure = trusted.filter((path) => !isTrying || path.isLossy || path.isProven || path.key === current?.key);
+  const sure = trusted.filter((path) => !isAnyLossy || path.isLossy || path.isProven || path.key === current?.key);
   const bestClass = Math.min(...sure.map(classOf));
   const eligible = sure.filter((path) => classOf(path) === bestClass);
   const fastest = eligible.reduce<T | undefined>(

@@ -203,7 +203,7 @@ export class PathSet {
       // Learnt before the peer said that it is its relay's.
       if (candidate.kind === "relayed") {
         known.kind = "relayed";
-        known.overStream ||= isStreamPriority(candidate.priority);
+        known.streams = { ...known.streams, theirs: isStreamPriority(candidate.priority) };
       }
     }
   }
@@ -222,7 +222,7 @@ export class PathSet {
       traits: link.traits,
       link: link.like ?? address.linkId,
       fullDatagramBytes: this.#fullDatagramBytes + (address.channel === null ? 0 : CHANNEL_HEADER_BYTES),
-      overStream: link.isStream || isStreamPriority(candidate.priority),
+      streams: { ours: link.isStream, theirs: isStreamPriority(candidate.priority) },
     });
     this.#paths.set(key, path);
     return path;

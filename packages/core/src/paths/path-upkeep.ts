@@ -32,18 +32,26 @@ export function assignRoles(set: PathSet, { active, carriers, hasTraffic, isKept
     if (carriers.has(path)) path.role = "carrier";
     else if (index < MAX_WARM_STANDBY) path.role = "warm";
   }
+  const isTrying = warmAgainstLoss(others, active);
+  if (hasTraffic && active?.isSuspect === true) recheck(others, now);
+  for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept, isInQuestion(path, active, isTrying));
+}
+
+/** Keeps what matters warm while a path loses much. Whether it is to be found out what delivers instead. */
+function warmAgainstLoss(others: readonly Path[], active: Path | undefined): boolean {
   // The path that would be used again if it lost less.
   const recovering = others.find(({ isLossy }) => isLossy);
-  if (recovering?.role === "resting") recovering.role = "warm";
-  if (hasTraffic && active?.isSuspect === true) recheck(others, now);
   const isTrying = active?.isLossy === true || (active?.overStream === true && recovering !== undefined);
-  for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept, isInQuestion(path, active, isTrying));
+  // What loses on UDP does not harm it.
+  const refuge = isTrying ? others.find(({ isUdpFree }) => isUdpFree) : undefined;
+  for (const path of [recovering, refuge]) if (path?.role === "resting") path.role = "warm";
+  return isTrying;
 }
 
 /** It is open how much the path loses, and that matters now. */
 function isInQuestion(path: Path, active: Path | undefined, isTrying: boolean): boolean {
   if (path === active) return path.loss.isOnTrial;
-  return isTrying && path.role === "warm" && !path.loss.isJudged(path.overStream);
+  return isTrying && path.role === "warm" && !path.isJudged;
 }
 
 /** While the active path is in question, it is good to know which other one works. */

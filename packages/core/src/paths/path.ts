@@ -48,8 +48,13 @@ export interface PathOptions {
   readonly link: LinkId;
   /** Largest datagram that there will be to send: UDP payload, with the channel's header. */
   readonly fullDatagramBytes: number;
-  /** Our relay, or the peer's, is reached by a stream. */
-  readonly overStream: boolean;
+  readonly streams: PathStreams;
+}
+
+/** Which relays of the path are reached by a stream. */
+export interface PathStreams {
+  readonly ours: boolean;
+  readonly theirs: boolean;
 }
 
 /** Checks in a whole run. */
@@ -73,8 +78,7 @@ export class Path implements PathMetrics, CarrierCandidate {
   readonly link: LinkId;
   /** Link preference of the remote candidate, which tells the peer's links apart; 0 while it is unknown. */
   peerLink: number;
-  /** Our relay, or the peer's, is reached by a stream. */
-  overStream: boolean;
+  streams: PathStreams;
   readonly family: 4 | 6;
   readonly locality: number;
   readonly statistics = new PathStatistics();
@@ -112,7 +116,7 @@ export class Path implements PathMetrics, CarrierCandidate {
     this.traits = options.traits;
     this.link = options.link;
     this.peerLink = linkPreferenceOf(options.priority);
-    this.overStream = options.overStream;
+    this.streams = options.streams;
     this.family = ipFamilyOf(options.address.remote.address);
     this.locality = localityRank(options.address.remote.address);
     this.mtu = new MtuSearch(options.fullDatagramBytes, this.family);
@@ -132,8 +136,23 @@ export class Path implements PathMetrics, CarrierCandidate {
     return this.loss.isLossy;
   }
 
+  /** Our relay, or the peer's, is reached by a stream. */
+  get overStream(): boolean {
+    return this.streams.ours || this.streams.theirs;
+  }
+
   get isProven(): boolean {
-    return this.loss.isProven(this.overStream);
+    return this.loss.isProven(this.isUdpFree);
+  }
+
+  /** There are enough outcomes of checks to tell whether it delivers. */
+  get isJudged(): boolean {
+    return this.loss.isJudged(this.isUdpFree);
+  }
+
+  /** No line of either end carries its packets over UDP. */
+  get isUdpFree(): boolean {
+    return this.streams.ours && this.streams.theirs;
   }
 
   get rttMs(): number {

@@ -34,6 +34,7 @@ import { type Deadline, EarliestDeadline } from "./earliest-deadline.ts";
 import { HolePunch } from "./hard-nat/hole-punch.ts";
 import { PunchTurn } from "./hard-nat/punch-turn.ts";
 import type { PunchSituation } from "./hard-nat/punch-types.ts";
+import { isAnyLossy, isStreamBetter } from "./loss-avoidance.ts";
 import { predictionsOf } from "./offered-ports.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { Path } from "./path.ts";
@@ -79,8 +80,6 @@ export interface TrafficTimes {
 
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
 const TRANSPORT_OVERHEAD_BYTES = 32;
-/** A path that loses much may look dead for some seconds. */
-const LATELY_MS = 60_000;
 
 export class PeerPaths {
   readonly #random: RandomBytes;
@@ -346,16 +345,16 @@ export class PeerPaths {
 
   /** A path has answered lately, and is not used because it loses too much. */
   isAvoidingLoss(now: Instant): boolean {
-    return [...this.#set.all()].some(({ isLossy, answeredAt, key }) => {
-      return isLossy && answeredAt !== undefined && now - answeredAt < LATELY_MS && key !== this.#active.path?.key;
-    });
+    const { path: active } = this.#active;
+    return isAnyLossy(
+      [...this.#set.all()].filter((path) => path !== active),
+      now,
+    );
   }
 
   /** What reaches the peer over UDP loses so much that a stream may serve better. */
   wantsStream(now: Instant): boolean {
-    if (!this.#demand.isPressing(now)) return false;
-    const overUdp = [...this.#set.all()].filter((path) => path.isUsable && !path.overStream);
-    return overUdp.some((path) => path.isLossy) && !overUdp.some((path) => path.isProven);
+    return this.#demand.isPressing(now) && isStreamBetter(this.#set.all());
   }
 
   /** Since when the path in use is in question; undefined if it is not. */
