@@ -32,7 +32,7 @@ export interface Transmit {
 
 export type ReceivedCheck =
   /** The peer checks a path; it has been answered. */
-  | ({ readonly kind: "request" } & Pick<CheckRequest, "priority" | "place" | "cost" | "mode">)
+  | ({ readonly kind: "request" } & Pick<CheckRequest, "priority" | "place" | "cost" | "mode" | "isInDoubt">)
   /** The peer got our check of this path. */
   | { readonly kind: "answer"; readonly check: InFlightCheck; readonly rttMs: number; readonly mapped: UdpAddress };
 
@@ -52,6 +52,8 @@ export class CheckExchange {
   place = 0;
   /** The mode that was chosen here by command; null if none was. */
   mode: TrafficMode | null = null;
+  /** Requests tell the peer that the path in use does not answer. */
+  isInDoubt = false;
 
   constructor(keys: PairKeys, random: RandomBytes) {
     this.#keys = keys;
@@ -83,9 +85,9 @@ export class CheckExchange {
     if (!this.#pacing.take(now)) return false;
     const transactionId = this.#random(TRANSACTION_ID_BYTES);
     this.#inFlight.add(transactionId, { pathKey: path.key, sentAt: now });
-    const { place, mode } = this;
+    const { place, mode, isInDoubt } = this;
     const { cost } = path.traits;
-    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place, cost, mode });
+    const bytes = encodeCheckRequest(this.#keys, transactionId, ownPriority(path), { place, cost, mode, isInDoubt });
     this.#transmit({ to: path.address, bytes });
     return true;
   }
@@ -137,8 +139,8 @@ export class CheckExchange {
       return "check-unknown-attribute";
     }
     this.#transmit({ to: from, bytes: encodeCheckAnswer(this.#keys, transactionId, from.remote) });
-    const { priority, place, cost, mode } = request;
-    return { kind: "request", priority, place, cost, mode };
+    const { priority, place, cost, mode, isInDoubt } = request;
+    return { kind: "request", priority, place, cost, mode, isInDoubt };
   }
 
   #transmit(transmit: Transmit): void {

@@ -61,14 +61,10 @@ describe("reading checks", () => {
   it("gives what the other side wrote", () => {
     const request = parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77));
     expect(checkIdOf(request)).toBe(HIGH.receiveCheckId);
-    expect(readCheck(request, HIGH)).toEqual({
-      kind: "request",
-      priority: 77,
-      place: 0,
-      cost: 0,
-      mode: null,
-      unknown: [],
-    });
+    const read = { kind: "request", priority: 77, place: 0, cost: 0, mode: null, isInDoubt: false, unknown: [] };
+    expect(readCheck(request, HIGH)).toEqual(read);
+    const told = parsed(encodeCheckRequest(LOW, TRANSACTION_ID, 77, { place: 5, cost: 6, isInDoubt: true }));
+    expect(readCheck(told, HIGH)).toEqual({ ...read, place: 5, cost: 6, isInDoubt: true });
     const answer = parsed(encodeCheckAnswer(LOW, TRANSACTION_ID, MAPPED));
     expect(readCheck(answer, HIGH)).toEqual({ kind: "answer", mapped: MAPPED });
     expect(readCheck(parsed(encodeCheckRefusal(LOW, TRANSACTION_ID, [0x7abc])), HIGH)).toEqual({ kind: "refusal" });

@@ -39,6 +39,8 @@ export interface CheckRequest {
   readonly cost: number | undefined;
   /** What the sender has chosen by command, null if nothing; undefined where it does not tell, as padded ones don't. */
   readonly mode: TrafficMode | null | undefined;
+  /** The path that the sender uses does not answer. */
+  readonly isInDoubt: boolean;
   /** Attributes that we would have to understand; the request must be refused. */
   readonly unknown: readonly number[];
 }
@@ -68,17 +70,18 @@ interface RequestOptions {
   readonly place?: number;
   readonly cost?: number;
   readonly mode?: TrafficMode | null;
+  readonly isInDoubt?: boolean;
 }
 
 /**
  * `paddedBytes`: the size to pad the request to (PADDING, RFC 5780 §7.6), a multiple of 4 from 96 on. The others
- * are left out of padded requests, and while they are 0 or null.
+ * are left out of padded requests, and while they are 0, null or false.
  */
 export function encodeCheckRequest(
   keys: PairKeys,
   transactionId: Uint8Array,
   priority: number,
-  { paddedBytes, place = 0, cost = 0, mode = null }: RequestOptions = {},
+  { paddedBytes, place = 0, cost = 0, mode = null, isInDoubt = false }: RequestOptions = {},
 ): Uint8Array {
   const attributes: { type: number; value: Uint8Array }[] = [
     { type: STUN_ATTRIBUTE.priority, value: encodeUint32(priority) },
@@ -90,6 +93,7 @@ export function encodeCheckRequest(
     if (place > 0) attributes.push({ type: STUN_ATTRIBUTE.place, value: encodeUint32(place) });
     if (cost > 0) attributes.push({ type: STUN_ATTRIBUTE.linkCost, value: encodeUint32(cost) });
     if (mode !== null) attributes.push({ type: STUN_ATTRIBUTE.trafficMode, value: encodeUint32(modeNumber(mode)) });
+    if (isInDoubt) attributes.push({ type: STUN_ATTRIBUTE.doubt, value: new Uint8Array() });
   }
   return encode(keys, "request", transactionId, attributes);
 }
@@ -133,6 +137,7 @@ function readRequest(message: StunMessage, unknown: readonly number[]): Check | 
     place: (place && parseUint32(place)) ?? 0,
     cost: readCost(message),
     mode: readMode(message),
+    isInDoubt: findAttribute(message, STUN_ATTRIBUTE.doubt) !== undefined,
     unknown,
   };
 }

@@ -34,6 +34,7 @@ function message(bytes: Uint8Array): StunMessage {
 class Pair {
   readonly a = new PeerPaths({ keys: keysOf("a"), random: seededRandom(1), overlayMtuBytes: 1_408 });
   readonly sent: { readonly at: Instant; readonly to: PathAddress }[] = [];
+  requests = 0;
   calls: Instant[] = [];
   now = START;
   #whereB: PathAddress | undefined = HOME;
@@ -60,9 +61,10 @@ class Pair {
     if (to !== undefined) this.check(to, place);
   }
 
-  check(from: PathAddress, place: number): void {
-    const id = new Uint8Array(12).fill(++this.#transactions);
-    const bytes = encodeCheckRequest(keysOf("b"), id, candidatePriority("peer-reflexive", 0), { place });
+  check(from: PathAddress, place: number, isInDoubt = false): void {
+    const id = Uint8Array.of(...new Uint8Array(10), ++this.#transactions >> 8, this.#transactions & 0xff);
+    const content = { place, isInDoubt };
+    const bytes = encodeCheckRequest(keysOf("b"), id, candidatePriority("peer-reflexive", 0), content);
     this.a.handleCheck(message(bytes), from, this.now);
   }
 
@@ -85,6 +87,7 @@ class Pair {
   #carry(): void {
     for (let next = this.a.pollTransmit(); next !== undefined; next = this.a.pollTransmit()) {
       this.sent.push({ at: this.now, to: next.to });
+      if (message(next.bytes).class === "request") this.requests += 1;
       if (next.to.remote.address !== this.#whereB?.remote.address) continue;
       const { transactionId, class: kind } = message(next.bytes);
       if (kind !== "request") continue;
@@ -124,6 +127,28 @@ describe("a peer that has moved", () => {
     pair.run(50);
     pair.check(HOME, 3);
     expect(pair.a.snapshot(pair.now).trusted).toBe(true);
+  });
+});
+
+describe("a peer whose path does not answer", () => {
+  it("has ours checked, and doubted although the peer's data come", () => {
+    const pair = new Pair();
+    pair.move(undefined, 0);
+    pair.check(HOME, 0, true);
+    pair.run(700);
+    expect(pair.a.snapshot(pair.now).trusted).toBe(false);
+  });
+
+  it("is none of ours if ours answers, and asks for a check every 400 ms at most", () => {
+    const pair = new Pair();
+    const before = pair.requests;
+    for (let count = 0; count < 200; count++) {
+      pair.check(HOME, 0, true);
+      pair.run(20);
+    }
+    expect(pair.requests - before).toBeGreaterThan(5);
+    expect(pair.requests - before).toBeLessThanOrEqual(10);
+    expect(pair.a.snapshot(pair.now)).toMatchObject({ trusted: true, drops: {} });
   });
 });
 

@@ -137,6 +137,7 @@ export class PeerPaths {
       this.#set.handlePeerCost(from, received.cost);
       if (received.mode !== undefined) this.#applyMode(this.#spread.choice.handleWish(received.mode, now), now);
       if (this.#peerPlace.handleCheck(received.place)) this.#doubtAll(now);
+      if (received.isInDoubt) this.#silence.handlePeerInDoubt(this.#active.path, now);
     } else {
       this.#handleAnswer(received, now);
     }
@@ -493,6 +494,7 @@ export class PeerPaths {
     this.#spread.choose(this.#set.all(), active, now);
     assignRoles(this.#set, { active, carriers: this.#spread.kept, hasTraffic, isKept }, now);
     for (const path of this.#set.all()) path.searchMtu(this.#demand.hasTraffic(now), now);
+    this.#checks.isInDoubt = hasTraffic && this.#active.doubtedSince !== undefined;
     this.#sendDueChecks(now);
     this.#sendDueCalls(now);
     this.#reportTable(now);

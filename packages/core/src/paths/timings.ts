@@ -33,6 +33,8 @@ export const SILENT_MS = 1_500;
 export const DATA_SILENCE_MS = 300;
 /** If checks are not answered either for so long, or three round trips, the path is doubted. */
 export const DATA_SILENCE_CONFIRMED_MS = 450;
+/** A peer whose path does not answer has the active path checked at most this often. */
+export const PEER_DOUBT_GAP_MS = 400;
 /** A path that worked has failed when a run's worth of checks, over so long, brought nothing. */
 export const FAILED_MS = 4_000;
 /** An answer so much newer than the active path's last one makes another path better known. */

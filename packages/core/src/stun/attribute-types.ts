@@ -35,6 +35,7 @@ export const STUN_ATTRIBUTE = {
   place: 0xc0a7,
   linkCost: 0xc0a8,
   trafficMode: 0xc0a9,
+  doubt: 0xc0aa,
 } as const;
 
 export const STUN_METHOD_BINDING = 0x001;
