@@ -2,6 +2,7 @@
 import type { Instant } from "../time.ts";
 import type { LinkTraits } from "./candidate.ts";
 import { type IdleReason, MAX_TABLE_PATHS } from "./carriers.ts";
+import { companionOf } from "./companion.ts";
 import type { Path } from "./path.ts";
 import { comparePaths } from "./path-choice.ts";
 import type { ActivePath, PathSnapshot, PathState, UsablePath } from "./path-types.ts";
@@ -20,19 +21,23 @@ export interface TableOptions {
   readonly hasTraffic: boolean;
 }
 
-/** The usable paths, the active one first. While it is in doubt, and none beside it is sure, all carry the traffic. */
+/** The usable paths, the active one first. While it is in doubt, and none beside it is sure, another one helps out. */
 export function makeTable(all: Iterable<Path>, options: TableOptions, now: Instant): PathTable {
-  const { active, carriers, hasTraffic } = options;
+  const { active, hasTraffic } = options;
   if (active === undefined) return { paths: [], mode: "best" };
-  const isTogether = options.mode !== "best" && carriers.length > 1;
+  const others = [...all].filter((path) => path !== active && path.isUsable).sort(comparePaths);
+  const isTogether = options.mode !== "best" && options.carriers.length > 1;
   const inDoubt = hasTraffic && !active.isTrusted(now) && !isTogether;
-  const carries = (path: Path): boolean => inDoubt || (isTogether ? carriers.includes(path) : path === active);
-  const paths = usablePaths(all, active, isTogether ? carriers : []).map((path): UsablePath => {
-    const weight = carries(path) ? 1 : 0;
+  const helpers = isTogether ? others.filter((path) => options.carriers.includes(path)) : [];
+  const companion = inDoubt ? companionOf(active, others, now) : undefined;
+  if (companion !== undefined) helpers.push(companion);
+  const rest = others.filter((path) => !helpers.includes(path));
+  const paths = [active, ...helpers, ...rest].slice(0, MAX_TABLE_PATHS).map((path): UsablePath => {
+    const weight = helpers.includes(path) ? 1 : 0;
     return {
       address: path.address,
       kind: path.kind,
-      weight: path === active && weight > 0 && (inDoubt || isTogether) ? 2 : weight,
+      weight: path === active ? Math.min(helpers.length, 1) + 1 : weight,
       // Nobody has looked while there was no traffic.
       trusted: !hasTraffic || path.isTrusted(now),
       rttMs: path.rttMs,
@@ -43,13 +48,6 @@ export function makeTable(all: Iterable<Path>, options: TableOptions, now: Insta
   });
   const mode = isTogether ? options.mode : "best";
   return { paths, mode: inDoubt ? "redundant" : mode };
-}
-
-/** As many as the table holds: the active one first, then those that carry traffic, then the others. */
-function usablePaths(all: Iterable<Path>, active: Path, carriers: readonly Path[]): Path[] {
-  const others = [...all].filter((path) => path !== active && path.isUsable).sort(comparePaths);
-  const rest = others.sort((a, b) => Number(carriers.includes(b)) - Number(carriers.includes(a)));
-  return [active, ...rest].slice(0, MAX_TABLE_PATHS);
 }
 
 function capOf({ capBytesPerSecond }: LinkTraits): Pick<UsablePath, "capBytesPerSecond"> {
