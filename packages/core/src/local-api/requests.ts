@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
-import { LinkSettings } from "./links.ts";
 import { TrafficModeName } from "../control/scalars.ts";
+import { LinkSettings } from "./links.ts";
 
 /** Bodies of the agent's local API; the same definitions type the client and check the input. */
 
