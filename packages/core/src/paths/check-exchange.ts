@@ -76,8 +76,7 @@ export class CheckExchange {
     const check = readCheck(message, this.#keys);
     if (typeof check === "string") return check;
     if (check.kind !== "request") return "check-unexpected";
-    if (!this.#answerLimit.take(now)) return "check-rate-limited";
-    return this.#seen.add(message.transactionId) ? undefined : "check-replayed";
+    return this.#limit(message.transactionId, now);
   }
 
   /** Sends a check if the pace allows it. */
@@ -132,8 +131,8 @@ export class CheckExchange {
     from: PathAddress,
     now: Instant,
   ): ReceivedCheck | PathDropReason {
-    if (!this.#answerLimit.take(now)) return "check-rate-limited";
-    if (!this.#seen.add(transactionId)) return "check-replayed";
+    const dropped = this.#limit(transactionId, now);
+    if (dropped !== undefined) return dropped;
     if (request.unknown.length > 0) {
       this.#transmit({ to: from, bytes: encodeCheckRefusal(this.#keys, transactionId, request.unknown) });
       return "check-unknown-attribute";
@@ -141,6 +140,12 @@ export class CheckExchange {
     this.#transmit({ to: from, bytes: encodeCheckAnswer(this.#keys, transactionId, from.remote) });
     const { priority, place, cost, mode, isInDoubt } = request;
     return { kind: "request", priority, place, cost, mode, isInDoubt };
+  }
+
+  /** Copies don't count: whoever floods us with them must not keep us from answering the peer. */
+  #limit(transactionId: Uint8Array, now: Instant): PathDropReason | undefined {
+    if (!this.#seen.add(transactionId)) return "check-replayed";
+    return this.#answerLimit.take(now) ? undefined : "check-rate-limited";
   }
 
   #transmit(transmit: Transmit): void {

@@ -27,6 +27,8 @@ export class Attachment {
   readonly down: LinkModel;
   /** A cable that is pulled out: nothing passes. */
   isUp = true;
+  /** Somebody on the way to the device holds packets back for so long. */
+  holdBackMs: ((packet: Packet) => number) | undefined;
   /** Nothing passes between this one and these. */
   readonly #cutOff = new Set<Attachment>(); // bounded: attachments of the scenario
 
@@ -112,6 +114,12 @@ export class Segment {
   }
 
   #descend(packet: Packet, from: Attachment, target: Attachment): void {
+    const heldMs = target.holdBackMs?.(packet) ?? 0;
+    if (heldMs > 0) this.#world.after(heldMs, () => this.#deliver(packet, from, target));
+    else this.#deliver(packet, from, target);
+  }
+
+  #deliver(packet: Packet, from: Attachment, target: Attachment): void {
     this.#pass(packet, from, target, target.down, () => {
       if (target.isUp) {
         this.#world.log.add(this.#world.nowMs, from.device.name, target.device.name, packet, null);

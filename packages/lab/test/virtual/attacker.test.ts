@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Packet } from "../../src/virtual-internet/packet.ts";
 import type { LogEntry } from "../../src/virtual-internet/packet-log.ts";
 import type { Attachment } from "../../src/virtual-internet/segment.ts";
 import type { PathNode } from "./path-node.ts";
@@ -45,6 +46,12 @@ class Attack {
       const copy = from === "own address" ? { ...packet, source: ATTACKER } : packet;
       this.scenario.net.public.send(copy, this.#attachment);
     }
+  }
+
+  /** How often each of the two has changed its path. */
+  get changes(): number[] {
+    const { a, b } = this;
+    return [a.peer("b"), b.peer("a")].map(({ paths }) => paths.snapshot(a.host.now).changes.length);
   }
 
   /** Data that members have sent to the attacker. */
@@ -162,6 +169,107 @@ describe("somebody on the way who holds packets back until they are old", () => 
     scenario.run(100);
     expect(a.peer("b").paths.snapshot(a.host.now).drops["check-unexpected"]).toBe(before + held.length);
     expect(a.directTo("b")).toBeUndefined();
+  });
+});
+
+describe("somebody on the way who delays every check of a path by 2 s, and nothing else", () => {
+  const isCheck = ({ bytes }: Packet): boolean => (bytes[0] ?? 9) < 2;
+
+  function longestSilenceMs(scenario: Scenario, node: PathNode, peer: string, durationMs: number): number {
+    let longestMs = 0;
+    for (let atMs = 0; atMs < durationMs; atMs += 50) {
+      scenario.run(50);
+      longestMs = Math.max(longestMs, node.host.now - node.peer(peer).lastReceivedAt);
+    }
+    return longestMs;
+  }
+
+  function delayed(attack: Attack, to: "a" | "b"): void {
+    const { scenario, a, b } = attack;
+    attack[to].interfaces[0]!.attachment.holdBackMs = (packet) => (isCheck(packet) ? 2_000 : 0);
+    expect(longestSilenceMs(scenario, a, "b", 60_000)).toBeLessThan(1_000);
+    expect(longestSilenceMs(scenario, b, "a", 60_000)).toBeLessThan(1_000);
+  }
+
+  it.each(["a", "b"] as const)("stops no data where it is the only one (on the way to %s)", (to) => {
+    const attack = new Attack();
+    delayed(attack, to);
+    expect(attack.changes).toEqual([1, 1]);
+    expect([attack.a.directTo("b")?.address, attack.b.directTo("a")?.address]).toEqual(["203.0.113.2", "203.0.113.1"]);
+  });
+
+  it("has it left for another one, once", () => {
+    const attack = new Attack();
+    const { scenario, a, b } = attack;
+    a.addUplink(a.host.connect(scenario.net.public, { ipv4: "203.0.113.11", ...LINE }), 41_641, -1);
+    scenario.run(5_000);
+    delayed(attack, "a");
+    expect(b.directTo("a")?.address).toBe("203.0.113.11");
+    expect(attack.changes).toEqual([2, 2]);
+  });
+});
+
+describe("somebody on the way who floods a member with checks that he has recorded", () => {
+  const COPIES = 10_000;
+  const DURATION_MS = 10_000;
+
+  /** Requests of a's to b, all different. */
+  function record(attack: Attack, count: number): LogEntry[] {
+    const recorded: LogEntry[] = [];
+    while (recorded.length < count) {
+      const began = attack.scenario.net.world.nowMs;
+      attack.scenario.run(60_000);
+      const heard = attack.checksTo(attack.b).filter(({ atMs, packet }) => atMs >= began && packet.bytes[0] === 0);
+      recorded.push(...heard.slice(0, count - recorded.length));
+    }
+    return recorded;
+  }
+
+  function flood(attack: Attack, recorded: readonly LogEntry[]): void {
+    const { scenario, a } = attack;
+    // So that what is genuine does not keep time with the limits.
+    a.interfaces[0]?.attachment.setConditions({ up: { delayMs: 10, jitterMs: 10 }, down: { delayMs: 10 } });
+    for (let copy = 0; copy < COPIES; copy++) {
+      const entry = recorded[copy % recorded.length];
+      const send = (): void => attack.replay(entry === undefined ? [] : [entry], "forged address");
+      scenario.net.world.after((copy * DURATION_MS) / COPIES, send);
+    }
+    scenario.run(DURATION_MS);
+  }
+
+  it("keeps it from nothing, and gets no answer", () => {
+    const attack = new Attack();
+    const { scenario, a, b } = attack;
+    const recorded = record(attack, 200);
+    const heard = [a.peer("b").received, b.peer("a").received];
+    const { sentPackets } = b.host;
+    scenario.run(DURATION_MS);
+    const usually = b.host.sentPackets - sentPackets;
+    flood(attack, recorded);
+    expect(b.host.sentPackets - sentPackets).toBeLessThan(2 * usually + 20);
+    const { paths, changes, drops } = a.peer("b").paths.snapshot(a.host.now);
+    expect(changes).toHaveLength(1);
+    expect(paths[0]).toMatchObject({ state: "active", lossRatio: 0 });
+    expect(drops).toEqual({});
+    expect(Object.keys(b.peer("a").paths.snapshot(b.host.now).drops)).toEqual(["check-replayed"]);
+    expect(a.peer("b").received - heard[0]!).toBeGreaterThan(75);
+    expect(b.peer("a").received - heard[1]!).toBeGreaterThan(75);
+  });
+
+  it("more of them than it remembers, gets a few answers for many, and all is well when he ends", () => {
+    const attack = new Attack();
+    const { scenario, a, b } = attack;
+    const recorded = record(attack, 1_000);
+    const { sentPackets } = b.host;
+    flood(attack, recorded);
+    const perSecond = (b.host.sentPackets - sentPackets) / (DURATION_MS / 1_000);
+    expect(perSecond).toBeLessThan(250);
+    expect(b.directTo("a")).toEqual({ address: "203.0.113.1", port: 41_641 });
+    expect(attack.sentToAttacker).toBe(0);
+    scenario.untilDirect(a, "b", 5_000);
+    const received = b.peer("a").received;
+    scenario.run(5_000);
+    expect(b.peer("a").received - received).toBeGreaterThanOrEqual(18);
   });
 });
 
