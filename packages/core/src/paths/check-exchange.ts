@@ -71,12 +71,12 @@ export class CheckExchange {
     return { kind: "answer", check: sent, rttMs: now - sent.sentAt, mapped: check.mapped };
   }
 
-  /** An incoming request that there is no way to answer yet: undefined if it is authentic and new. */
-  handleUnanswerable(message: StunMessage, now: Instant): PathDropReason | undefined {
+  /** An incoming request that there is no way to answer yet, if it is authentic and new. */
+  handleUnanswerable(message: StunMessage, now: Instant): CheckRequest | PathDropReason {
     const check = readCheck(message, this.#keys);
     if (typeof check === "string") return check;
     if (check.kind !== "request") return "check-unexpected";
-    return this.#limit(message.transactionId, now);
+    return this.#limit(message.transactionId, now) ?? check;
   }
 
   /** Sends a check if the pace allows it. */

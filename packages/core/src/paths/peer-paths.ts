@@ -172,11 +172,14 @@ export class PeerPaths {
 
   /** A check came through our relay from an address of the peer's that no channel is bound to. */
   handleIndirectCheck(message: StunMessage, place: ChannelPlace, now: Instant): PathDropReason | undefined {
-    const dropped = this.#checks.handleUnanswerable(message, now);
-    if (dropped !== undefined) this.#drops[dropped] = (this.#drops[dropped] ?? 0) + 1;
-    else this.#channels.learn(place);
+    const received = this.#checks.handleUnanswerable(message, now);
+    if (typeof received === "string") {
+      this.#drops[received] = (this.#drops[received] ?? 0) + 1;
+      return received;
+    }
+    this.#channels.learn(place, received.priority);
     this.#update(now);
-    return dropped;
+    return undefined;
   }
 
   /** The relay has bound a channel that was wanted. */

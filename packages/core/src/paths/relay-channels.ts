@@ -7,7 +7,7 @@
  */
 import { formatUdpAddress, type LinkId, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import { classifyAddress, ipFamilyOf } from "./address-class.ts";
-import { type CandidateKind, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
+import { type CandidateKind, isRelayedPriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
 
 /** Where a channel leads through: link of ours, TURN server there, address of the peer behind it. */
 export interface ChannelPlace {
@@ -28,6 +28,8 @@ export interface ChannelChanges {
   readonly unwanted: readonly RelayChannel[];
 }
 
+type Needed = Pick<RelayChannel, "place" | "candidate">;
+
 const NO_CHANGES: ChannelChanges = { wanted: [], unwanted: [] };
 /** Allocations that are used for one peer. */
 const MAX_ALLOCATIONS = 4;
@@ -41,7 +43,7 @@ const KIND_ORDER: readonly CandidateKind[] = ["relayed", "server-reflexive", "po
 
 export class RelayChannels {
   readonly #channels = new Map<string, RelayChannel>(); // bounded: MAX_ALLOCATIONS × MAX_CHANNELS_EACH
-  #learnt: readonly ChannelPlace[] = []; // bounded: MAX_ALLOCATIONS × MAX_LEARNT
+  #learnt: readonly Needed[] = []; // bounded: MAX_ALLOCATIONS × MAX_LEARNT
   /** Candidates have changed since the channels were fitted to them. */
   #isStale = false;
 
@@ -54,7 +56,7 @@ export class RelayChannels {
   update(local: readonly LocalCandidate[], remote: readonly RemoteCandidate[], mayAsk: boolean): ChannelChanges {
     if (!this.#isStale) return NO_CHANGES;
     this.#isStale = !mayAsk;
-    const needed = new Map<string, Pick<RelayChannel, "place" | "candidate">>();
+    const needed = new Map<string, Needed>();
     for (const allocation of local.filter(isAllocation).slice(0, MAX_ALLOCATIONS)) {
       for (const entry of this.#neededThrough(allocation, remote)) needed.set(placeKey(entry.place), entry);
     }
@@ -69,11 +71,16 @@ export class RelayChannels {
     return { wanted, unwanted: unwanted.map(([, channel]) => channel) };
   }
 
-  /** The relay has heard the peer from an address without a channel: one should be asked for if that can be a place. */
-  learn(place: ChannelPlace): void {
+  /**
+   * The relay has heard the peer from an address without a channel: one should be asked for if that can be a place.
+   * `priority` is that of the peer's check, which tells whether the address is one of its relay's.
+   */
+  learn(place: ChannelPlace, priority: number): void {
     if (this.#channels.has(placeKey(place)) || classifyAddress(place.peer.address) !== "global") return;
-    const others = this.#learnt.filter((known) => placeKey(known) !== placeKey(place));
-    this.#learnt = [place, ...others].slice(0, MAX_ALLOCATIONS * MAX_LEARNT);
+    const others = this.#learnt.filter((known) => placeKey(known.place) !== placeKey(place));
+    const kind = isRelayedPriority(priority) ? "relayed" : "peer-reflexive";
+    const learnt = { place, candidate: { kind, address: place.peer, priority } } as const;
+    this.#learnt = [learnt, ...others].slice(0, MAX_ALLOCATIONS * MAX_LEARNT);
     this.#isStale = true;
   }
 
@@ -93,16 +100,11 @@ export class RelayChannels {
     return before;
   }
 
-  #neededThrough(
-    { linkId, address, relay }: Allocation,
-    remote: readonly RemoteCandidate[],
-  ): Pick<RelayChannel, "place" | "candidate">[] {
+  #neededThrough({ linkId, address, relay }: Allocation, remote: readonly RemoteCandidate[]): Needed[] {
     const heard = this.#learnt
-      .filter((place) => place.linkId === linkId && udpAddressEquals(place.relay, relay))
+      .filter(({ place }) => place.linkId === linkId && udpAddressEquals(place.relay, relay))
       .slice(0, MAX_LEARNT)
-      .map(({ peer }): RemoteCandidate => {
-        return { kind: "peer-reflexive", address: peer, priority: candidatePriority("peer-reflexive", 0) };
-      });
+      .map(({ candidate }) => candidate);
     const reachable = [...remote]
       .filter((candidate) => classifyAddress(candidate.address.address) === "global")
       .sort((a, b) => KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) || b.priority - a.priority)

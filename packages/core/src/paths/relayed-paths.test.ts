@@ -3,7 +3,13 @@ import { seededRandom } from "../../test/seeded-random.ts";
 import type { PathAddress, UdpAddress } from "../net/index.ts";
 import { parseStun, type StunMessage } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
-import { type CandidateKind, candidatePriority, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
+import {
+  type CandidateKind,
+  candidatePriority,
+  type LocalCandidate,
+  type RemoteCandidate,
+  STREAM_PREFERENCE,
+} from "./candidate.ts";
 import { derivePairKeys } from "./check-keys.ts";
 import { encodeCheckAnswer, encodeCheckRequest } from "./check-message.ts";
 import type { PeerPathsEvent } from "./path-types.ts";
@@ -250,6 +256,23 @@ describe("an address of the peer's relay that is learnt before its call", () => 
     pair.act(() => pair.paths.handleCheck(message(request), raw, pair.now));
     pair.run(500, isRelayed);
     expect(pair.paths.usablePaths()).toMatchObject([{ kind: "relayed" }]);
+  });
+
+  it("and so is one behind a channel, as is that its owner reaches it by a stream", () => {
+    const pair = new Pair();
+    pair.call(REFLEXIVE_B);
+    const place = { linkId: 1, relay: RELAY, peer: RELAYED_B.address };
+    const priority = candidatePriority("relayed", STREAM_PREFERENCE);
+    const request = encodeCheckRequest(KEYS_OF_B, new Uint8Array(12).fill(1), priority);
+    pair.act(() => pair.paths.handleIndirectCheck(message(request), place, pair.now));
+    pair.want();
+    pair.bind(place.peer, 0x4000);
+    pair.run(500, isRelayed);
+    expect(pair.paths.usablePaths()[0]?.address).toMatchObject({ channel: 0x4000 });
+    pair.bind(REFLEXIVE_B.address, 0x4001);
+    pair.run(500, isRelayed);
+    expect(pair.paths.usablePaths()[0]?.address).toMatchObject({ channel: 0x4001 });
+    expect(pair.paths.snapshot(pair.now).changes.at(-1)?.why).toBe("relayed over UDP instead of a stream");
   });
 
   it("and by the call at the latest", () => {

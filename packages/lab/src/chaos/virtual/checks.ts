@@ -79,8 +79,10 @@ export class Checks {
       this.checks += 1;
       const [firstMs, lastMs] = [fromMs + RECOVERY_LIMIT_MS, untilMs - ANSWER_LIMIT_MS];
       const unanswered = [...conversation.pending.values()].filter((atMs) => atMs >= firstMs && atMs <= lastMs);
-      if (unanswered.length > 0)
-        this.#failPair(conversation, `${unanswered.length} pings in the quiet without an answer`);
+      if (unanswered.length > 0) {
+        const when = unanswered.map((atMs) => `${(atMs / 1_000).toFixed(1)} s`).join(", ");
+        this.#failPair(conversation, `${unanswered.length} pings in the quiet without an answer, sent at ${when}`);
+      }
       this.#checkSession(conversation);
       const isNew = untilMs - conversation.startedAtMs < DIRECT_LIMIT_MS + RECOVERY_LIMIT_MS;
       if (isLong && !isNew) this.#checkDirect(conversation);
