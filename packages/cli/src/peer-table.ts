@@ -1,5 +1,6 @@
 import type { PathSpread, PathStatus, PeerStatus } from "@asterism/core/local-api";
 import { formatBytes, formatMs, formatPath, formatTable } from "./output.ts";
+import { DEAD, formatPercent, formatRate } from "./path-figures.ts";
 
 const HEADER = ["PEER", "ADDRESS", "STATE", "PATH", "RTT", "SENT", "RECEIVED", "PACKETS DIRECT", "RELAYED", ""];
 
@@ -19,9 +20,9 @@ function formatCarrier({ kind, remote, link, rttMs, txBytes, rxBytes, weight, sp
   return ["", "", "", way, formatMs(rttMs), formatBytes(txBytes), formatBytes(rxBytes), "", "", learnt];
 }
 
-function describeSpread({ rateBitsPerSecond, lostPackets, resentPackets, dead }: PathSpread): string {
-  if (dead) return "dead";
-  return `${(rateBitsPerSecond / 1e6).toFixed(1)} Mbit/s, ${lostPackets} lost, ${resentPackets} sent again`;
+function describeSpread(spread: PathSpread): string {
+  if (spread.dead) return DEAD;
+  return `${formatRate(spread)}, ${formatPercent(spread.lossRatio)} lost, ${spread.resentPackets} sent again`;
 }
 
 function formatPeer(peer: PeerStatus): string[] {

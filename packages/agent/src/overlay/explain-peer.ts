@@ -8,11 +8,14 @@ import type { MeshShell } from "./mesh-shell.ts";
 import { examined, proxyCheck } from "./netcheck.ts";
 import { serverStatus } from "./network-status.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
+import { pathUses } from "./path-uses.ts";
 
 /** A round of checks in which nothing answers takes 4 s. */
 const LIMIT_MS = 7_000;
 /** Candidates that the other end learns come a moment after its first answer. */
 const RELAYED_AT_LEAST_MS = 1_500;
+/** Where several paths are to be used together: until the first checks of the others are answered. */
+const OTHERS_WITHIN_MS = 1_500;
 const ECHO_WAIT_MS = 1_000;
 const ECHO_INTERVAL_MS = 200;
 const ENOUGH_SILENT_ECHOES = 3;
@@ -57,6 +60,8 @@ function isSettled(
   if (snapshot === undefined) return silentEchoes === 0 || silentEchoes >= ENOUGH_SILENT_ECHOES;
   if (snapshot.kind === "none") return !network.isOnline(peer.peer.nodeId);
   if (silentEchoes > 0) return snapshot.trusted && silentEchoes >= ENOUGH_SILENT_ECHOES;
+  const others = snapshot.paths.filter(({ state }) => state === "active").length > 1;
+  if (snapshot.mode.mode !== "best" && !others && elapsedMs < OTHERS_WITHIN_MS) return false;
   if (snapshot.kind === "direct") return snapshot.trusted;
   const isPunching = snapshot.punch.state === "proposed" || snapshot.punch.state === "running";
   const isLooking = isPunching || snapshot.paths.some(({ kind, state }) => kind === "direct" && state === "checking");
@@ -68,6 +73,7 @@ function peerFacts({ network, shell, peer }: FoundPeer, echoMs: number | null): 
   const time = { now: monotonicNow(), wall: wallNow() };
   const counters = shell.counters(nodeId);
   const { txPackets = 0, rxPackets = 0, txRelayedPackets = 0, rxRelayedPackets = 0 } = counters ?? {};
+  const paths = peer.paths?.snapshot(time.now) ?? null;
   return {
     ...networkFacts(network, shell),
     peer: {
@@ -82,7 +88,8 @@ function peerFacts({ network, shell, peer }: FoundPeer, echoMs: number | null): 
     },
     peerNats: peer.nats,
     peerPorts: peer.ports,
-    paths: peer.paths?.snapshot(time.now) ?? null,
+    paths,
+    uses: pathUses(shell, nodeId, paths?.paths ?? []),
     provisional: peer.table[0]?.remote ?? null,
     lastHandshakeAt: shell.mesh.peerState(peer, time.now).lastHandshakeAt ?? null,
     echoMs,

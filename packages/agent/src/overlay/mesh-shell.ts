@@ -8,7 +8,7 @@ import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, ty
 import type { Logger } from "pino";
 import { type LinkBytes, LinkTraffic } from "../links/link-traffic.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
-import { PathShares } from "./path-shares.ts";
+import { RecentTraffic, type RecentUse } from "./recent-traffic.ts";
 import { RelayStreams } from "./relay-streams.ts";
 
 /** How often the traffic counters of peers with a session are read. */
@@ -60,7 +60,7 @@ export class MeshShell {
   readonly #nodeIds = new Map<PeerId, string>(); // bounded: likewise
   /** Peers with a session, whose counters are worth reading; with the number of their sessions. */
   readonly #sessions = new Map<string, Set<number>>(); // bounded: likewise, three sessions a peer
-  readonly #shares = new PathShares();
+  readonly #recentTraffic = new RecentTraffic();
   readonly #streams: RelayStreams;
   readonly #linkTraffic = new LinkTraffic();
   #alarm: NodeJS.Timeout | undefined;
@@ -118,9 +118,9 @@ export class MeshShell {
     return this.#linkTraffic.totals([...this.#peerIds.values()].flatMap((peerId) => this.device.readPaths(peerId)));
   }
 
-  /** By path key: shares of what was sent to the peer lately; undefined while it goes by one path. */
-  pathShares(nodeId: string): ReadonlyMap<string, number> | undefined {
-    return this.#shares.shares(nodeId);
+  /** By path key: how what was sent to the peer lately was spread; undefined while it goes by one path. */
+  recentTraffic(nodeId: string): ReadonlyMap<string, RecentUse> | undefined {
+    return this.#recentTraffic.of(nodeId);
   }
 
   /** Seals an inner packet of the agent's own to a peer; false if there is no such peer. */
@@ -300,7 +300,7 @@ export class MeshShell {
     this.#peerIds.delete(nodeId);
     this.#nodeIds.delete(peerId);
     this.#sessions.delete(nodeId);
-    this.#shares.forget(nodeId);
+    this.#recentTraffic.forget(nodeId);
   }
 
   #addSession(nodeId: string, localIndex: number): void {
@@ -331,11 +331,11 @@ export class MeshShell {
   /** Notes how the packets are spread. Returns the paths by which nothing arrives. */
   #watchSpread(nodeId: string): PathAddress[] {
     if (this.mesh.peers.get(nodeId)?.isSpread !== true) {
-      this.#shares.forget(nodeId);
+      this.#recentTraffic.forget(nodeId);
       return [];
     }
     const paths = this.pathCounters(nodeId);
-    this.#shares.update(nodeId, paths);
+    this.#recentTraffic.update(nodeId, paths);
     return paths.filter(({ spread }) => spread?.dead === true);
   }
 

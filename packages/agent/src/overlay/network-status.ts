@@ -3,7 +3,6 @@ import type { RelaySnapshot } from "@asterism/core/gathering";
 import type {
   ActivePathStatus,
   NetworkStatus,
-  PathSpread,
   PathStatus,
   PeerStatus,
   SelfStatus,
@@ -11,14 +10,14 @@ import type {
 } from "@asterism/core/local-api";
 import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
 import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
-import type { ModeDecision, PathSnapshot } from "@asterism/core/paths";
+import type { ModeDecision } from "@asterism/core/paths";
 import type { Instant, WallTime } from "@asterism/core/time";
-import type { PathCounters } from "@asterism/engine";
 import type { LinkNamer } from "../links/network-links.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import type { MeshShell } from "./mesh-shell.ts";
 import { natStatus } from "./nat-status.ts";
 import type { OverlayNetwork } from "./overlay-network.ts";
+import { pathUses, roundMs } from "./path-uses.ts";
 
 const NO_PATH: ActivePathStatus = { kind: "none", remote: null, link: null, relay: null, rttMs: null };
 
@@ -127,11 +126,10 @@ function activePath(peer: MeshPeer, { linkTo, relays, now }: PeerContext): Activ
 }
 
 function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): PathStatus[] {
-  const traffic = new Map(shell.pathCounters(peer.peer.nodeId).map((path) => [pathAddressKey(path), path]));
   const paths = peer.paths?.snapshot(now).paths ?? [];
-  const shares = shell.pathShares(peer.peer.nodeId) ?? tableShares(paths);
+  const uses = pathUses(shell, peer.peer.nodeId, paths);
   return paths.map((path) => {
-    const counters = traffic.get(pathAddressKey(path.address));
+    const use = uses.get(pathAddressKey(path.address));
     return {
       kind: path.kind,
       remote: formatUdpAddress(path.address.remote),
@@ -140,30 +138,13 @@ function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): Path
       rttMs: path.rttMs === null ? null : roundMs(path.rttMs),
       lossRatio: path.lossRatio,
       mtuBytes: path.mtuBytes,
-      txBytes: counters?.txBytes ?? 0,
-      rxBytes: counters?.rxBytes ?? 0,
-      // The engine's requests go by paths that carry nothing, too.
-      weight: path.weight > 0 ? (shares.get(pathAddressKey(path.address)) ?? 0) : 0,
-      spread: counters?.spread === undefined ? null : pathSpread(counters.spread),
+      txBytes: use?.txBytes ?? 0,
+      rxBytes: use?.rxBytes ?? 0,
+      weight: use?.share ?? 0,
+      spread: use?.spread ?? null,
       idleBecause: path.idleBecause,
     };
   });
-}
-
-/** What the engine's table says; by path key. */
-function tableShares(paths: readonly PathSnapshot[]): ReadonlyMap<string, number> {
-  const total = paths.reduce((sum, { weight }) => sum + weight, 0);
-  return new Map(paths.map(({ address, weight }) => [pathAddressKey(address), total === 0 ? 0 : weight / total]));
-}
-
-function pathSpread({
-  rateBytesPerSecond,
-  rttMs,
-  queueingMs,
-  ...counts
-}: NonNullable<PathCounters["spread"]>): PathSpread {
-  const rateBitsPerSecond = Math.round(8 * rateBytesPerSecond);
-  return { rateBitsPerSecond, rttMs: roundMs(rttMs), queueingMs: roundMs(queueingMs), ...counts };
 }
 
 function refusedStatus(peer: RefusedPeer, overlay: OverlayNetwork): PeerStatus {
@@ -193,8 +174,4 @@ function refusedStatus(peer: RefusedPeer, overlay: OverlayNetwork): PeerStatus {
 
 function wallIso(at: Instant, { now, wall }: PeerContext): string {
   return new Date(wall - (now - at)).toISOString();
-}
-
-function roundMs(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

@@ -1,4 +1,5 @@
 import { AsterismError } from "@asterism/core/errors";
+import { modeInForce } from "@asterism/core/explain";
 import type { ModeAnswer, ModeBody } from "@asterism/core/local-api";
 import { monotonicNow } from "../platform/clock.ts";
 import { findPeer } from "./find-peer.ts";
@@ -12,12 +13,6 @@ export function peerMode(networks: readonly OverlayNetwork[], body: ModeBody): M
     throw new AsterismError("invalid-input", `${name} is a stock WireGuard client, which is sent to by one path`);
   }
   if (body.mode !== undefined) network.setMode(nodeId, body.mode === "default" ? null : body.mode);
-  const { mode, modeSettings } = peer.paths.snapshot(monotonicNow());
-  return {
-    peer: name,
-    network: network.membership.network.name,
-    ...mode,
-    chosen: modeSettings.own,
-    networkDefault: modeSettings.network,
-  };
+  const inForce = modeInForce(peer.paths.snapshot(monotonicNow()));
+  return { peer: name, network: network.membership.network.name, ...inForce };
 }

@@ -9,8 +9,10 @@ import type {
 } from "@asterism/core/local-api";
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { describeMode } from "../mode-words.ts";
 import { formatNextPorts } from "../next-ports.ts";
 import { formatMs, formatPath, formatTable, printJson, printLine } from "../output.ts";
+import { FIGURE_HEADER, figureCells } from "../path-figures.ts";
 
 const SHOWN_HISTORY = 12;
 
@@ -28,23 +30,26 @@ export function createExplainCommand(): Command {
 }
 
 function formatExplanation(explanation: PeerExplanation): string {
-  const { peer, advice, tried, history } = explanation;
+  const { peer, advice, modeAdvice, tried, history } = explanation;
   return [
     `${peer.name} (${peer.ipv4}), ${peer.online ? "online" : "offline"}, in network ${explanation.network}`,
     indent(formatTable(summaryRows(explanation))),
+    ...workingPaths(explanation),
     ...section("tried", tried.map(triedCells)),
     ...section("history", recentHistory(history)),
     "",
     advice.text,
+    ...(modeAdvice === null ? [] : [modeAdvice.text]),
   ].join("\n");
 }
 
 function summaryRows(explanation: PeerExplanation): string[][] {
-  const { path, pathSince, nat, nextPorts, udp, portMapping, relays, echoMs } = explanation;
+  const { network, peer, mode, path, pathSince, nat, nextPorts, udp, portMapping, relays, echoMs } = explanation;
   const since = pathSince === null ? "" : `, since ${formatTime(pathSince)}`;
   const echo = echoMs === null ? "echo not answered" : `echo ${formatMs(echoMs)}`;
   return [
     ["path", path.kind === "none" ? "none" : `${formatPath(path)}${since}, ${echo}`],
+    ...(mode === null ? [] : [["mode", describeMode(mode, peer.name, network)]]),
     ["NAT here", formatNats(nat.here, nextPorts.here)],
     ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there, nextPorts.there)],
     ["UDP", `${formatUdp("here", udp.here)}, ${formatUdp("there", udp.there)}`],
@@ -138,8 +143,27 @@ function formatPackets({ traffic }: PeerExplanation): string {
   return `sent ${txPackets} (${txRelayedPackets} relayed), received ${rxPackets} (${rxRelayedPackets} relayed)`;
 }
 
+/** One path needs no table. Those that can't add anything to the others are only counted. */
+function workingPaths({ tried }: PeerExplanation): string[] {
+  const working = tried.filter(({ state }) => state === "active" || state === "standby");
+  if (working.length < 2) return [];
+  const shown = working.filter(({ idleBecause }) => !REDUNDANT.has(idleBecause ?? ""));
+  const rows = shown.map((path) => [path.link ?? "no route", formatRemote(path), ...figureCells(path)]);
+  const others = working.length - shown.length;
+  return [
+    ...section("paths that work", [["LINK", "TO", ...FIGURE_HEADER], ...rows]),
+    ...(others === 0 ? [] : [`  and ${others} more over the same links, left out`]),
+  ];
+}
+
+const REDUNDANT: ReadonlySet<string> = new Set(["same-links", "relayed", "table-full"]);
+
+function formatRemote({ remote, via }: Pick<TriedPath, "remote" | "via">): string {
+  return `${remote}${via === null ? "" : ` by relay ${via}`}`;
+}
+
 function triedCells({ remote, candidate, kind, via, link, state, rttMs, answeredAt, heardAt }: TriedPath): string[] {
-  const way = via === null ? (link ?? "no route") : `by relay ${via}`;
+  const way = `${link ?? "no route"}${via === null ? "" : ` by relay ${via}`}`;
   const heard = answeredAt === null && heardAt !== null ? ", though the peer's packets come in this way" : "";
   return [
     remote,
@@ -176,7 +200,7 @@ function changeCells({ to, why }: PathChange): string[] {
 
 function attemptCells({ remote, via, result, afterMs, why }: PathAttempt): string[] {
   const after = result === "answered" && afterMs !== null ? ` after ${formatMs(afterMs)}` : "";
-  return [`${remote}${via === null ? "" : ` by relay ${via}`}`, `${why}${after}`];
+  return [formatRemote({ remote, via }), `${why}${after}`];
 }
 
 function withoutRtt(path: PathWords): PathWords {

@@ -2,6 +2,7 @@ import type { ModeAnswer, ModeBody } from "@asterism/core/local-api";
 import { TRAFFIC_MODES } from "@asterism/core/paths";
 import { Argument, Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
+import { describeMode } from "../mode-words.ts";
 import { printJson, printLine } from "../output.ts";
 
 export function createModeCommand(): Command {
@@ -28,13 +29,6 @@ default    what the peer has chosen, else what the network's default is
 
 The peer follows unless it has made a choice of its own. The choice is kept until it is changed.`;
 
-function formatMode({ peer, mode, by, chosen, network }: ModeAnswer): string {
-  const why = {
-    command: "chosen here",
-    peer: `chosen by ${peer}`,
-    network: `default of the network ${network}`,
-    default: "nothing was chosen",
-    incapable: `${peer} understands nothing else${chosen === null ? "" : `; ${chosen} is chosen for when it does`}`,
-  };
-  return `${peer}: ${mode} (${why[by]})`;
+function formatMode({ peer, network, ...inForce }: ModeAnswer): string {
+  return `${peer}: ${describeMode(inForce, peer, network)}`;
 }

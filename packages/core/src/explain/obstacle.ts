@@ -1,7 +1,7 @@
 import type { PeerExplanation } from "../local-api/index.ts";
 
 /** What the advice is made of. */
-export type Facts = Omit<PeerExplanation, "advice">;
+export type Facts = Omit<PeerExplanation, "advice" | "modeAdvice">;
 
 export type ObstacleCase =
   | "udp-blocked-here"

@@ -1,92 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { NatSide, NextPorts, PunchAttempt, Punching, RelayCheck, TriedPath } from "../local-api/index.ts";
+import { exampleFacts as facts, nat, RELAY, TRIED } from "../../test/peer-facts.ts";
+import type { NextPorts, PunchAttempt, Punching } from "../local-api/index.ts";
 import type { Facts } from "./obstacle.ts";
 import { peerAdvice } from "./peer-advice.ts";
 
-const RELAY: RelayCheck = {
-  name: "relay.example",
-  addresses: ["198.51.100.1:3478"],
-  rttMs: 20,
-  preferred: true,
-  state: "in-use",
-  transport: "udp",
-  relayedAddresses: ["198.51.100.1:50000"],
-  problem: null,
-};
-const TRIED: TriedPath = {
-  remote: "203.0.113.9:41641",
-  candidate: "server-reflexive",
-  kind: "direct",
-  via: null,
-  link: "eth0",
-  state: "failed",
-  rttMs: null,
-  lossRatio: 0,
-  smallPacketsOnly: false,
-  answeredAt: null,
-  heardAt: null,
-};
-const RELAYED = {
-  kind: "relayed",
-  remote: "198.51.100.1:3478",
-  link: "eth0",
-  relay: "relay.example",
-  rttMs: 40,
-} as const;
 const DIRECT = { kind: "direct", remote: "203.0.113.9:41641", link: "eth0", relay: null, rttMs: 12 } as const;
 const NONE = { kind: "none", remote: null, link: null, relay: null, rttMs: null } as const;
-
-function nat(type: string, more: Partial<NatSide> = {}): NatSide {
-  return { ipVersion: 4, type, mapping: "unknown", filtering: "unknown", udp: true, ...more };
-}
-
-/** Two ends behind port-restricted cones, relayed, all direct checks in vain. */
-function facts(more: Partial<Facts> = {}): Facts {
-  return {
-    network: "default",
-    checkedAt: "2026-01-01T00:00:00.000Z",
-    server: { url: "https://server.example", connected: true },
-    proxy: null,
-    peer: {
-      name: "b",
-      fqdn: "b.admin.default.internal",
-      ipv4: "100.64.0.2",
-      ipv6: "fd00::2",
-      kind: "agent",
-      online: true,
-      problem: null,
-      callProblem: null,
-    },
-    path: RELAYED,
-    pathSince: null,
-    lastHandshake: "2026-01-01T00:00:00.000Z",
-    echoMs: 41,
-    nat: { here: [nat("port-restricted cone")], there: [nat("port-restricted cone")] },
-    nextPorts: { here: [], there: [] },
-    udp: { here: true, there: true },
-    portMapping: { here: [], there: [], problem: null },
-    candidates: {
-      here: [
-        { candidate: "host", address: "192.168.1.2:41641", relay: null },
-        { candidate: "server-reflexive", address: "203.0.113.7:41641", relay: null },
-      ],
-      there: [
-        { candidate: "host", address: "192.168.7.2:41700" },
-        { candidate: "server-reflexive", address: "203.0.113.9:41700" },
-      ],
-    },
-    relays: [RELAY],
-    tried: [{ ...TRIED, kind: "relayed", state: "active", via: "relay.example" }, TRIED],
-    nextAttempt: null,
-    nextAttemptInMs: null,
-    attemptsWithoutDirect: 4,
-    punching: { state: "idle", attempts: [], failures: 0, notBeforeInMs: null },
-    history: { changes: [], attempts: [] },
-    traffic: { txPackets: 1, rxPackets: 1, txRelayedPackets: 1, rxRelayedPackets: 1 },
-    drops: {},
-    ...more,
-  };
-}
 
 const peer = (more: Partial<Facts["peer"]>): Facts["peer"] => ({ ...facts().peer, ...more });
 const host = (address: string) => ({ candidate: "host", address, relay: null }) as const;

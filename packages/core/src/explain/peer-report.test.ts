@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { exampleAllocation, exampleGathering, exampleRelay } from "../../test/gathering-facts.ts";
 import { createParser } from "../control/parse.ts";
 import { PeerExplanation } from "../local-api/index.ts";
+import { pathAddressKey } from "../net/index.ts";
 import type { PeerPathsSnapshot } from "../paths/index.ts";
 import type { Instant, WallTime } from "../time.ts";
 import { type PeerFacts, peerReport } from "./peer-report.ts";
@@ -113,6 +114,7 @@ function facts(more: Partial<PeerFacts> = {}): PeerFacts {
     lastHandshakeAt: (NOW - 5_000) as Instant,
     echoMs: 41,
     traffic: { txPackets: 4, rxPackets: 3, txRelayedPackets: 4, rxRelayedPackets: 3 },
+    uses: new Map([[pathAddressKey(throughRelay), { share: 0.98765, spread: null }]]),
     linkTo: () => "eth0",
     time: { now: NOW, wall: WALL },
     ...more,
@@ -126,6 +128,7 @@ it("tells the path, both NATs, what was tried and what comes next, with times of
   expect(report).toMatchObject({
     path: { ...relayed, rttMs: 40.123 },
     pathSince: "2026-01-01T11:59:40.000Z",
+    mode: { mode: "best", by: "default", chosen: null, networkDefault: null },
     lastHandshake: "2026-01-01T11:59:55.000Z",
     nat: {
       here: [{ ipVersion: 4, type: "port-restricted cone" }],
@@ -142,8 +145,14 @@ it("tells the path, both NATs, what was tried and what comes next, with times of
     portMapping: { here: [], there: ["203.0.113.9:7"], problem: null },
     relays: [{ name: "relay.example", state: "in-use", preferred: true }],
     tried: [
-      { remote: "203.0.113.9:41641", via: "relay.example", state: "active", answeredAt: "2026-01-01T11:59:59.000Z" },
-      { remote: "203.0.113.9:41641", via: null, state: "failed", answeredAt: null },
+      {
+        remote: "203.0.113.9:41641",
+        via: "relay.example",
+        state: "active",
+        share: 0.988,
+        answeredAt: "2026-01-01T11:59:59.000Z",
+      },
+      { remote: "203.0.113.9:41641", via: null, state: "failed", share: 0, spread: null },
     ],
     nextAttempt: "2026-01-01T12:00:32.000Z",
     nextAttemptInMs: 32_000,

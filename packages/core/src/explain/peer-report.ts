@@ -1,9 +1,18 @@
 import type { GatheringSnapshot } from "../gathering/index.ts";
-import type { NatSide, PathWords, PeerExplanation, ProxyCheck, Punching, TriedPath } from "../local-api/index.ts";
+import type {
+  ModeInForce,
+  NatSide,
+  PathWords,
+  PeerExplanation,
+  ProxyCheck,
+  Punching,
+  TriedPath,
+} from "../local-api/index.ts";
 import { type NatFacts, type PortPrediction, summariseNats } from "../nat/index.ts";
-import { formatUdpAddress, type LinkId, type UdpAddress } from "../net/index.ts";
+import { formatUdpAddress, type LinkId, type PathAddress, pathAddressKey, type UdpAddress } from "../net/index.ts";
 import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot, PunchSnapshot } from "../paths/index.ts";
 import type { ClockReading, Instant } from "../time.ts";
+import { modeAdvice } from "./mode-advice.ts";
 import { portMappings, relayChecks, roundMs } from "./netcheck-report.ts";
 import { nextPorts, nextPortsOf } from "./next-ports.ts";
 import { peerAdvice } from "./peer-advice.ts";
@@ -21,6 +30,8 @@ export interface PeerFacts {
   readonly peerPorts: readonly PortPrediction[];
   /** Null for a stock client, and for one that is refused. */
   readonly paths: PeerPathsSnapshot | null;
+  /** What goes by its paths, by path key; nothing by those that are left out. */
+  readonly uses?: ReadonlyMap<string, Pick<TriedPath, "share" | "spread">>;
   /** The address in use where no path is proven (a stock client's, or before the first check). */
   readonly provisional: UdpAddress | null;
   readonly gathering: GatheringSnapshot;
@@ -41,7 +52,7 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
   const here = summariseNats(gathering.nats).map(natSide);
   const there = facts.peerNats?.map(natSide) ?? null;
   const nextAttemptAt = paths?.nextAttemptAt ?? null;
-  const report: Omit<PeerExplanation, "advice"> = {
+  const report: Omit<PeerExplanation, "advice" | "modeAdvice"> = {
     network: facts.network,
     checkedAt: new Date(time.wall).toISOString(),
     server: facts.server,
@@ -49,6 +60,7 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     peer: facts.peer,
     path: currentPath(facts),
     pathSince: pathSince(facts),
+    mode: paths === null ? null : modeInForce(paths),
     lastHandshake: isoOrNull(facts.lastHandshakeAt, time),
     echoMs: facts.echoMs === null ? null : roundMs(facts.echoMs),
     nat: { here, there },
@@ -69,7 +81,12 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     traffic: facts.traffic,
     drops: { ...paths?.drops },
   };
-  return { ...report, advice: peerAdvice(report) };
+  return { ...report, advice: peerAdvice(report), modeAdvice: modeAdvice(report) };
+}
+
+/** In which mode packets for the peer travel, and what else was chosen. */
+export function modeInForce({ mode, modeSettings }: Pick<PeerPathsSnapshot, "mode" | "modeSettings">): ModeInForce {
+  return { ...mode, chosen: modeSettings.own, networkDefault: modeSettings.network };
 }
 
 function punching({ state, attempts, failures, notBefore }: PunchSnapshot, time: ClockReading): Punching {
@@ -109,7 +126,7 @@ function pathSince({ paths, time }: PeerFacts): string | null {
   return last === undefined || last.to === null ? null : iso(last.at, time);
 }
 
-function triedPath(path: PathSnapshot, { gathering, linkTo, time }: PeerFacts): TriedPath {
+function triedPath(path: PathSnapshot, { gathering, linkTo, time, uses }: PeerFacts): TriedPath {
   const { address, peer, kind, remoteKind, state, rttMs, lossRatio } = path;
   return {
     remote: formatUdpAddress(peer),
@@ -120,10 +137,17 @@ function triedPath(path: PathSnapshot, { gathering, linkTo, time }: PeerFacts): 
     state,
     rttMs: rttMs === null ? null : roundMs(rttMs),
     lossRatio,
+    ...useOf(address, uses),
+    idleBecause: path.idleBecause,
     smallPacketsOnly: path.isNarrow,
     answeredAt: isoOrNull(path.lastAnsweredAt, time),
     heardAt: isoOrNull(path.lastHeardAt, time),
   };
+}
+
+function useOf(address: PathAddress, uses: PeerFacts["uses"]): Pick<TriedPath, "share" | "spread"> {
+  const { share = 0, spread = null } = uses?.get(pathAddressKey(address)) ?? {};
+  return { share: Number(share.toFixed(3)), spread };
 }
 
 function history(facts: PeerFacts): PeerExplanation["history"] {

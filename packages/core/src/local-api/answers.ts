@@ -1,5 +1,5 @@
-import type { TrafficModeName } from "../control/scalars.ts";
-import type { ActivePathStatus, ModeReason, NetworkStatus } from "./status.ts";
+import type { ModeInForce } from "./path-use.ts";
+import type { ActivePathStatus, NetworkStatus } from "./status.ts";
 
 export interface JoinAnswer {
   network: NetworkStatus;
@@ -10,18 +10,9 @@ export interface NetworksAnswer {
   networks: string[];
 }
 
-/** In which mode packets for a peer travel. */
-export interface ModeAnswer {
+export interface ModeAnswer extends ModeInForce {
   peer: string;
   network: string;
-  /** What is in force. */
-  mode: TrafficModeName;
-  /** Who says so. */
-  by: ModeReason;
-  /** What was chosen here for this peer, null if nothing. */
-  chosen: TrafficModeName | null;
-  /** The network's default, null if the server names none. */
-  networkDefault: TrafficModeName | null;
 }
 
 /** One echo through the tunnel. `rttMs` is null if no answer came in time. */

@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import { nullable } from "../control/scalars.ts";
 import { Advice, Behaviour, Endpoint, NextPorts, ProxyCheck, RelayCheck } from "./netcheck.ts";
+import { ModeInForce, PathSpread } from "./path-use.ts";
 
 /** What `asterism explain PEER --json` prints and the agent's local API answers; docs/local-api.md describes the fields. */
 
@@ -40,7 +41,14 @@ export const TriedPath = Type.Object({
   link: nullable(Type.String()),
   state: Type.Enum(["active", "standby", "checking", "failed"] as const),
   rttMs: nullable(Type.Number()),
+  /** Of the last checks; of packets, see `spread`. */
   lossRatio: Type.Number(),
+  /** Of what is sent to the peer lately, 0–1. */
+  share: Type.Number(),
+  /** What was learnt since packets are spread over several paths; null while they are not. */
+  spread: nullable(PathSpread),
+  /** Why it carries nothing although it works; null if it carries, or does not work. */
+  idleBecause: nullable(Type.String()),
   /** Small packets pass, and large ones vanish. */
   smallPacketsOnly: Type.Boolean(),
   /** When it last answered a check. */
@@ -126,6 +134,8 @@ export const PeerExplanation = Type.Object({
   /** How packets travel now. */
   path: PathWords,
   pathSince: nullable(Time),
+  /** How packets for the peer use the paths; null for a stock client, which is sent to by one. */
+  mode: nullable(ModeInForce),
   lastHandshake: nullable(Time),
   /** Round trip of an echo through the tunnel, sent for this report; null if none was answered. */
   echoMs: nullable(Type.Number()),
@@ -169,5 +179,7 @@ export const PeerExplanation = Type.Object({
   /** Checks of the peer that were not acted upon, by reason. */
   drops: Type.Record(Type.String(), Type.Number()),
   advice: Advice,
+  /** What is to be said about the use of several paths; null if nothing. */
+  modeAdvice: nullable(Advice),
 });
 export type PeerExplanation = Static<typeof PeerExplanation>;

@@ -29,16 +29,15 @@ export {
   RelayCheck,
   StunServerCheck,
 } from "./netcheck.ts";
+export { ModeInForce, type ModeReason, PathSpread } from "./path-use.ts";
 export { ExplainBody, JoinBody, ModeBody, NetworkBody, PingBody } from "./requests.ts";
 export type {
   ActivePathStatus,
   AgentStatus,
-  ModeReason,
   NatStatus,
   NetworkState,
   NetworkStatus,
   PathKind,
-  PathSpread,
   PathStatus,
   PeerStatus,
   SelfStatus,

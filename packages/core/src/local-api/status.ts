@@ -1,4 +1,5 @@
 import type { TrafficModeName } from "../control/scalars.ts";
+import type { ModeReason, PathSpread } from "./path-use.ts";
 
 /**
  * What `asterism status --json` prints and the agent's local API answers: the contract of design.md §12.
@@ -79,6 +80,7 @@ export interface PathStatus {
   link: string | null;
   state: "active" | "standby" | "checking" | "failed";
   rttMs: number | null;
+  /** Of the last checks; of packets, see `spread`. */
   lossRatio: number;
   /** Largest UDP payload that passes in one piece, up to the largest there is to send; null if unknown. */
   mtuBytes: number | null;
@@ -86,30 +88,11 @@ export interface PathStatus {
   rxBytes: number;
   /** Share of what is sent to the peer, 0–1. */
   weight: number;
-  /** What was learnt while packets were spread over several paths; null before. */
+  /** What was learnt since packets are spread over several paths; null while they are not. */
   spread: PathSpread | null;
   /** Why it carries nothing although it works; null if it carries, or does not work. */
   idleBecause: string | null;
 }
-
-/** What a path does, as the peer's reports tell. */
-export interface PathSpread {
-  rateBitsPerSecond: number;
-  /** With the wait in queues. */
-  rttMs: number;
-  /** Wait in the path's bottleneck. */
-  queueingMs: number;
-  lostPackets: number;
-  resentPackets: number;
-  /** Nothing arrives by it just now. */
-  dead: boolean;
-}
-
-/**
- * Who says in which mode packets travel: a command here, one at the peer, the network's default, nobody; or that the peer
- * understands nothing else.
- */
-export type ModeReason = "command" | "peer" | "network" | "default" | "incapable";
 
 export interface PeerStatus {
   name: string;

@@ -83,6 +83,12 @@ describe("aggregate", () => {
   });
 });
 
+it("in mode best tells those that could carry beside the best from those that would be of no use", () => {
+  const relayed = { kind: "relayed" } as const;
+  const paths = [path("r", 1, 10, relayed), path("a", 1, 10), path("b", 1, 10), path("c", 2, 10)];
+  expect(outcome(paths, "best")).toEqual(["r carries", "a standby", "b same-links", "c standby"]);
+});
+
 describe("redundant", () => {
   it("takes the best, and beside it the one that shares the fewest links", () => {
     const paths = [path("a", 1, 10), path("b", 1, 20), path("c", 2, 20)];
@@ -122,9 +128,10 @@ it("whatever there is: one carries if any does, nobody twice, everybody else has
       for (const reason of ["cost", "isNarrow", "isLossy"] as const) {
         expect(new Set(carriers.map((carrier) => carrier[reason])).size).toBeLessThanOrEqual(1);
       }
+      const together = mode === "best" ? chooseCarriers(paths, "aggregate").carriers : carriers;
       for (const path of paths)
         if (idle.get(path) === "same-links") {
-          expect(carriers.some(({ link }) => link === path.link)).toBe(true);
+          expect(together.some(({ link }) => link === path.link)).toBe(true);
         }
     },
   );

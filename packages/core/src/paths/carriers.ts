@@ -26,7 +26,7 @@ export interface CarrierCandidate extends Pick<PathMetrics, "kind" | "overStream
 
 /** Why a path that works carries nothing. */
 export type IdleReason =
-  /** One path is enough in mode `best`, two are in `redundant`. */
+  /** One path is enough in mode `best`, two are in `redundant`; in `auto` it would carry. */
   | "standby"
   /** Large packets vanish on it. */
   | "narrow"
@@ -64,8 +64,13 @@ function carriersIn<T extends CarrierCandidate>(
   mode: TrafficMode,
   idle: Map<T, IdleReason>,
 ): readonly T[] {
-  if (mode === "best") return pool.slice(0, 1);
-  return mode === "redundant" ? pairOf(pool) : spread(pool, idle);
+  if (mode === "redundant") return pairOf(pool);
+  const together = spread(pool, idle);
+  if (mode !== "best") return together;
+  const [best] = pool;
+  if (best === undefined) return [];
+  idle.delete(best);
+  return [best];
 }
 
 /** Drops what is of a worse class than the best there is, and writes down why. */

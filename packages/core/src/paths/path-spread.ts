@@ -40,10 +40,11 @@ export class PathSpread {
     this.#kept = new Set([...this.#carriers, ...chooseCarriers(usable, mode).carriers]);
   }
 
-  /** Why trusted paths carry nothing. */
+  /** Why paths that work carry nothing. */
   idle(all: Iterable<Path>, active: Path | undefined, now: Instant): Carriers<Path>["idle"] {
-    const trusted = bestFirst(all, active).filter((path) => path.isTrusted(now));
-    return chooseCarriers(trusted, this.choice.decision.mode).idle;
+    // In mode `best` those that carry nothing are checked seldom.
+    const working = bestFirst(all, active).filter((path) => !this.isWanted || path.isTrusted(now));
+    return chooseCarriers(working, this.choice.decision.mode).idle;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Agents with two uplinks each: what a mode that is chosen by command does for one TCP connection. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { PeerExplanation } from "@asterism/core/local-api";
 import { expect, test } from "vitest";
 import { measureTcp } from "../../src/net/iperf.ts";
 import type { LinkOptions } from "../../src/net/link-options.ts";
@@ -7,6 +8,10 @@ import type { AgentProcess } from "../../src/product/agent-process.ts";
 import { ipv4Of, World } from "./world.ts";
 
 const LINK: LinkOptions = { rateMbit: 20, delayMs: 5 };
+
+async function explain(agent: AgentProcess, peer: string): Promise<PeerExplanation> {
+  return JSON.parse((await agent.command(["explain", peer, "--json"])).stdout) as PeerExplanation;
+}
 
 /** How many paths carry the packets for `b`. */
 async function carriers(a: AgentProcess): Promise<number> {
@@ -32,6 +37,7 @@ test("two lines carry one connection, one of them is cut, and the choice survive
   };
   await a.ping("b", ["--until-direct"]);
   const best = await transfer(3);
+  expect((await explain(a, "b")).modeAdvice?.case).toBe("mode-could-use-several");
   const chosen = await a.command(["mode", "b", "aggregate", "--json"]);
   expect(JSON.parse(chosen.stdout)).toMatchObject({ mode: "aggregate", by: "command", networkDefault: "best" });
   await expect.poll(() => carriers(a), { timeout: 15_000 }).toBe(2);
@@ -43,6 +49,13 @@ test("two lines carry one connection, one of them is cut, and the choice survive
   const { mode, paths } = await b.peer("a");
   expect(mode).toBe("aggregate");
   expect(paths.filter(({ spread }) => spread !== null).length).toBeGreaterThan(0);
+
+  const explanation = await explain(a, "b");
+  expect(explanation).toMatchObject({ mode: { mode: "aggregate", by: "command" }, modeAdvice: null });
+  const carrying = explanation.tried.filter(({ share }) => share > 0);
+  expect(carrying.map(({ link }) => link).sort()).toEqual(["eth0", wire.a.interfaceName].sort());
+  for (const { spread } of carrying) expect(spread?.rateBitsPerSecond).toBeGreaterThan(10e6);
+  expect((await a.command(["explain", "b"])).stdout).toMatch(/aggregate \(chosen here\).*SHARE +RATE.* Mbit\/s/s);
 
   const cut = transfer(5);
   await sleep(2_000);
