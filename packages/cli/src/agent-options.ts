@@ -1,4 +1,4 @@
-import { AgentClient, DEFAULT_AGENT_SOCKET } from "@asterism/client";
+import { AgentClient, DEFAULT_AGENT_SOCKET } from "@asterism/client/agent";
 import { Option } from "commander";
 
 /** Options of every command that talks to an agent. */

@@ -1,5 +1,5 @@
-import { type LinkSettings, MAX_LINKS } from "@asterism/core/local-api";
-import { MAX_LINK_COST } from "@asterism/core/paths";
+import type { LinkSettings } from "@asterism/core/local-api";
+import { MAX_LINK_COST, MAX_LINKS } from "@asterism/core/net";
 import { InvalidArgumentError, Option } from "commander";
 
 /** Options that say which links a network uses. */

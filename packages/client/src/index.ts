@@ -1,5 +1,4 @@
 export { type AdminAccess, AdminClient } from "./admin-client.ts";
-export { AgentClient, DEFAULT_AGENT_SOCKET } from "./agent-client.ts";
 export { type ControlHandlers, type ControlSocket, openControlSocket } from "./control-socket.ts";
 export { Dialer, type OpenConnection, type ProxyUse } from "./dialer.ts";
 export { connectThroughNat64, discoverNat64Prefixes } from "./nat64-lookup.ts";

@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AgentClient } from "@asterism/client";
+import { AgentClient } from "@asterism/client/agent";
 import { AsterismError } from "@asterism/core/errors";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { LocalApi, type LocalApiActions } from "./local-api.ts";

@@ -1,4 +1,4 @@
-import { DEFAULT_AGENT_SOCKET } from "@asterism/client";
+import { DEFAULT_AGENT_SOCKET } from "@asterism/client/agent";
 import { Command, Option } from "commander";
 import { proxyOption } from "../agent-options.ts";
 import { printLine } from "../output.ts";

@@ -1,4 +1,4 @@
-import type { AgentClient } from "@asterism/client";
+import type { AgentClient } from "@asterism/client/agent";
 import type { NetworkBody, NetworksAnswer } from "@asterism/core/local-api";
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { AgentClient } from "@asterism/client";
+import type { AgentClient } from "@asterism/client/agent";
 import type { PingAnswer } from "@asterism/core/local-api";
 import { Command, InvalidArgumentError } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";

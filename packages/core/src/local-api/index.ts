@@ -15,7 +15,6 @@ export {
   type LinksAnswer,
   LinksBody,
   LinkUse,
-  MAX_LINKS,
   type NetworkLinks,
 } from "./links.ts";
 export {

@@ -1,8 +1,5 @@
 import { type Static, Type } from "typebox";
-import { MAX_LINK_COST } from "../paths/index.ts";
-
-/** Links of one network at most; each has a socket. */
-export const MAX_LINKS = 8;
+import { MAX_LINK_COST, MAX_LINKS } from "../net/index.ts";
 
 /** Name of an interface, or a numeric IP address of the host. */
 const LinkName = Type.String({ minLength: 1, maxLength: 45, pattern: "^[^\\s/]+$" });

@@ -18,7 +18,6 @@ export interface LinkTraits {
   readonly capBytesPerSecond?: number;
 }
 
-export const MAX_LINK_COST = 1_000;
 export const USUAL_TRAITS: LinkTraits = { cost: 0 };
 
 /** A candidate of ours. */

@@ -5,7 +5,7 @@
  * an answer finds its peer as a request does, and neither can be reflected as the other.
  */
 import { encodeUtf8 } from "../bytes/index.ts";
-import type { UdpAddress } from "../net/index.ts";
+import { MAX_LINK_COST, type UdpAddress } from "../net/index.ts";
 import {
   encodeAttributeTypes,
   encodeErrorCode,
@@ -24,7 +24,6 @@ import {
   verifyFingerprint,
   verifyIntegrity,
 } from "../stun/index.ts";
-import { MAX_LINK_COST } from "./candidate.ts";
 import { checkIdOf } from "./check-id.ts";
 import type { PairKeys } from "./check-keys.ts";
 import type { PathDropReason } from "./path-types.ts";

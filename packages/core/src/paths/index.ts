@@ -16,7 +16,6 @@ export {
   type LocalCandidate,
   linkPreferenceOf,
   MAX_CANDIDATES,
-  MAX_LINK_COST,
   MIN_DATAGRAM_PREFERENCE,
   offeredCandidates,
   type RemoteCandidate,

@@ -11,7 +11,7 @@
  * A path that loses too much (`LossWatch`) comes behind all that do not: even a stream serves better. It is left only for
  * one that has shown that it delivers.
  */
-import { MAX_LINK_COST } from "./candidate.ts";
+import { MAX_LINK_COST } from "../net/index.ts";
 import type { PathKind } from "./path-types.ts";
 
 export interface PathMetrics {

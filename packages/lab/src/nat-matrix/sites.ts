@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AgentClient } from "@asterism/client";
+import { AgentClient } from "@asterism/client/agent";
 import type { AttachOptions } from "../net/attachment.ts";
 import type { Host } from "../net/host.ts";
 import { Lab } from "../net/lab.ts";

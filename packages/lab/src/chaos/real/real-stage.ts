@@ -1,5 +1,5 @@
 /** Eight machines with agents behind NATs of several kinds, a server, and a relay of its own, in network namespaces. */
-import { AgentClient } from "@asterism/client";
+import { AgentClient } from "@asterism/client/agent";
 import type { Attachment } from "../../net/attachment.ts";
 import type { Host } from "../../net/host.ts";
 import type { Internet } from "../../net/internet.ts";
