@@ -5,6 +5,8 @@ import { isRelayed, PAIR_KINDS, pathOf, RelayWorld } from "./relay-world.ts";
 import { LINE } from "./scenario.ts";
 
 const FAR = { up: { delayMs: 60 }, down: { delayMs: 60 } };
+/** As many as a person asks for; the default does for a regression. */
+const TRIES = Number(process.env["SILENCE_TRIES"] ?? 5);
 const STEP_MS = 10;
 const GAP_MS = 50;
 
@@ -47,10 +49,11 @@ function killRelay(seed: number): number {
 
 describe("a relay that dies while one end only answers", () => {
   it("is replaced within 3 s at both ends, without signalling", () => {
-    const seeds = Array.from({ length: 20 }, (_, index) => 41 + index);
+    const seeds = Array.from({ length: TRIES }, (_, index) => 41 + index);
     const waitsMs = seeds.map(killRelay).sort((a, b) => a - b);
+    const medianMs = waitsMs[TRIES >> 1];
     process.stdout.write(
-      `  figure: nothing heard for ${waitsMs[10]} ms (median), ${waitsMs.at(-1)} ms (worst of 20)\n`,
+      `  figure: nothing heard for ${medianMs} ms (median), ${waitsMs.at(-1)} ms (worst of ${TRIES})\n`,
     );
     expect(waitsMs.at(-1)).toBeLessThan(3_000);
   });
