@@ -1,6 +1,7 @@
 /** The translation state of a NAT in the words of RFC 4787. */
 import { formatUdpAddress, type UdpAddress } from "@asterism/core/net";
 import { type PortAllocation, PortAllocator } from "./port-allocator.ts";
+import { RecentUses } from "./recent-uses.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
 /** RFC 4787 §4.1 for mapping, §5 for filtering. */
@@ -29,7 +30,7 @@ interface Mapping {
   readonly port: number;
   usedAtMs: number;
   /** Where packets went, by the granularity of the filter, and when last. */
-  readonly permitted: Map<string, number>;
+  readonly permitted: RecentUses;
 }
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -65,12 +66,12 @@ export class NatTable {
       this.#sweep(nowMs);
       const port = this.#ports.take(inside.port, (candidate) => this.#isFree(candidate), nowMs);
       if (port === undefined) return undefined;
-      mapping = { inside, port, usedAtMs: nowMs, permitted: new Map() };
+      mapping = { inside, port, usedAtMs: nowMs, permitted: new RecentUses(this.#timeoutMs()) };
       this.#byInside.set(key, mapping);
       this.#byPort.set(port, mapping);
     }
     mapping.usedAtMs = nowMs;
-    mapping.permitted.set(granularity(this.#options.filtering, remote), nowMs);
+    mapping.permitted.note(granularity(this.#options.filtering, remote), nowMs);
     return mapping.port;
   }
 
@@ -80,12 +81,11 @@ export class NatTable {
     if (forwarded !== undefined) return forwarded;
     const mapping = this.#byPort.get(port);
     if (mapping === undefined || this.#isExpired(mapping, nowMs)) return "no NAT mapping";
-    const permittedAtMs = mapping.permitted.get(granularity(this.#options.filtering, remote));
-    const isPermitted = permittedAtMs !== undefined && nowMs - permittedAtMs < this.#timeoutMs();
+    const isPermitted = mapping.permitted.isRecent(granularity(this.#options.filtering, remote), nowMs);
     if (!isPermitted) return "filtered by the NAT";
     if (this.#options.refreshedBy === "both") {
       mapping.usedAtMs = nowMs;
-      mapping.permitted.set(granularity(this.#options.filtering, remote), nowMs);
+      mapping.permitted.note(granularity(this.#options.filtering, remote), nowMs);
     }
     return mapping.inside;
   }

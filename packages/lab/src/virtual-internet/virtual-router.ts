@@ -5,6 +5,7 @@
 import type { UdpAddress } from "@asterism/core/net";
 import { type NatOptions, NatTable } from "./nat-table.ts";
 import type { Packet } from "./packet.ts";
+import { RecentUses } from "./recent-uses.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import type { Attachment, AttachmentConditions, Device, Segment } from "./segment.ts";
 import type { World } from "./world.ts";
@@ -45,7 +46,8 @@ export class VirtualRouter implements Device {
   /** Of UDP's loss; made for the first packet that may be lost. */
   #random: SeededRandom | undefined;
   readonly #hairpin: boolean;
-  readonly #flows = new Map<string, number>(); // bounded: flows of the scenario
+  readonly #flows = new RecentUses(STATE_TIMEOUT_MS);
+  readonly #streamFlows = new RecentUses(STREAM_TIMEOUT_MS);
   #firewall: FirewallKind;
   #outsideIpv4: string | undefined;
 
@@ -103,6 +105,7 @@ export class VirtualRouter implements Device {
     this.#nat?.clear();
     this.#streamNat?.clear();
     this.#flows.clear();
+    this.#streamFlows.clear();
   }
 
   receive(packet: Packet, attachment: Attachment): void {
@@ -140,7 +143,7 @@ export class VirtualRouter implements Device {
   #fromInside(packet: Packet): string | undefined {
     const { source, destination } = packet;
     if (this.#nat === undefined || source.address.includes(":")) {
-      this.#flows.set(flowKey(source, destination), this.#world.nowMs);
+      this.#flowsLike(packet).note(flowKey(source, destination), this.#world.nowMs);
       this.outside.send(packet, this.#outsideAttachment);
       return undefined;
     }
@@ -156,12 +159,15 @@ export class VirtualRouter implements Device {
 
   #fromOutside(packet: Packet): string | undefined {
     if (packet.destination.address === this.#outsideIpv4) return this.#translateInbound(packet);
-    const lastOutMs = this.#flows.get(flowKey(packet.destination, packet.source));
-    const timeoutMs = packet.stream === undefined ? STATE_TIMEOUT_MS : STREAM_TIMEOUT_MS;
-    const isAnswer = lastOutMs !== undefined && this.#world.nowMs - lastOutMs < timeoutMs;
+    const flow = flowKey(packet.destination, packet.source);
+    const isAnswer = this.#flowsLike(packet).isRecent(flow, this.#world.nowMs);
     if (this.#firewall !== "open" && !isAnswer) return "filtered by the firewall";
     this.inside.send(packet, this.#insideAttachment);
     return undefined;
+  }
+
+  #flowsLike({ stream }: Packet): RecentUses {
+    return stream === undefined ? this.#flows : this.#streamFlows;
   }
 
   #translateInbound(packet: Packet): string | undefined {
