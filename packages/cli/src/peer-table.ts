@@ -17,7 +17,18 @@ function carriers({ mode, paths }: PeerStatus): PathStatus[] {
 function formatCarrier({ kind, remote, link, rttMs, txBytes, rxBytes, weight, spread }: PathStatus): string[] {
   const way = `${Math.round(100 * weight)} % ${formatPath({ kind, remote, link, relay: null, rttMs: null })}`;
   const learnt = spread === null ? "" : describeSpread(spread);
-  return ["", "", "", way, formatMs(rttMs), formatBytes(txBytes), formatBytes(rxBytes), "", "", learnt];
+  return [
+    "",
+    "",
+    "",
+    way,
+    formatMs(spread?.rttMs ?? rttMs),
+    formatBytes(txBytes),
+    formatBytes(rxBytes),
+    "",
+    "",
+    learnt,
+  ];
 }
 
 function describeSpread(spread: PathSpread): string {

@@ -4,7 +4,8 @@ import { formatUdpAddress, type UdpAddress } from "@asterism/core/net";
 import type { CandidateKind } from "@asterism/core/paths";
 import { natStatus } from "../overlay/nat-status.ts";
 import type { OverlayNetwork } from "../overlay/overlay-network.ts";
-import type { LinkBytes } from "./link-traffic.ts";
+import { linkPaths } from "./link-paths.ts";
+import { type LinkCounts, NO_TRAFFIC } from "./link-traffic.ts";
 import type { NetworkLinks } from "./network-links.ts";
 import { UNBOUND, type WantedLink } from "./wanted-links.ts";
 
@@ -15,13 +16,15 @@ export function networkLinks({ membership, links, shell }: OverlayNetwork): Netw
   if (links === undefined || shell === undefined) return { network, use, links: [] };
   const gathering = shell.mesh.gathering();
   const traffic = shell.linkTraffic();
+  const paths = linkPaths(shell, links.set);
   return {
     network,
     use,
-    links: links.set.wanted.map((wanted) => {
-      const id = links.set.get(wanted.name)?.info.id;
-      return linkStatus(wanted, links, gathering, id === undefined ? undefined : traffic.get(id));
-    }),
+    links: links.set.wanted.map((wanted) => ({
+      ...linkStatus(wanted, links, gathering),
+      ...(traffic.get(wanted.name) ?? NO_TRAFFIC),
+      paths: paths.get(wanted.name) ?? [],
+    })),
   };
 }
 
@@ -29,8 +32,7 @@ function linkStatus(
   wanted: WantedLink,
   links: NetworkLinks,
   { candidates, nats }: GatheringSnapshot,
-  bytes: LinkBytes | undefined,
-): LinkStatus {
+): Omit<LinkStatus, keyof LinkCounts | "paths"> {
   const { name, boundTo, traits } = wanted;
   const { info } = links.set.get(name) ?? {};
   const addresses = [...new Set(links.addressesOf(wanted).map(({ address }) => address))];
@@ -49,8 +51,6 @@ function linkStatus(
     nat: natStatus(nats.filter(({ linkId }) => linkId === info?.id)).type,
     cost: traits.cost,
     capBitsPerSecond: traits.capBytesPerSecond === undefined ? null : traits.capBytesPerSecond * 8,
-    txBytes: bytes?.txBytes ?? 0,
-    rxBytes: bytes?.rxBytes ?? 0,
   };
 }
 

@@ -2,15 +2,17 @@ import { natPairLabel, type PairReport } from "@asterism/core/control";
 import type { MeshPeer } from "@asterism/core/mesh";
 import { summariseNats } from "@asterism/core/nat";
 import { VERSION } from "@asterism/core/version";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Histogram, Registry } from "prom-client";
 import type { MeshShell } from "../overlay/mesh-shell.ts";
 import type { OverlayNetwork } from "../overlay/overlay-network.ts";
 import { pathKind } from "../overlay/path-kind.ts";
+import { addCounter, addGauge } from "./collected.ts";
+import { addLinkMetrics } from "./link-metrics.ts";
 
 /** As in the server's statistics: from a LAN to a mobile network with loss. */
 const CONNECT_BUCKETS_SECONDS = [0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60];
 
-/** What an agent counts. Nothing in here names a device, a user or an address. Listed in docs/metrics.md. */
+/** What an agent counts. Nothing in here names a device, a user or an address but that of a link. Listed in docs/metrics.md. */
 export interface AgentMetrics {
   readonly registry: Registry;
   countPair(pair: PairReport): void;
@@ -23,6 +25,7 @@ export function createAgentMetrics(networks: () => readonly OverlayNetwork[]): A
   addNetworkGauges(registry, networks);
   addNatGauges(registry, networks);
   addTrafficCounters(registry, networks);
+  addLinkMetrics(registry, networks);
   return { registry, countPair: pairCounters(registry) };
 }
 
@@ -183,45 +186,5 @@ function forEachPeer(
 ): void {
   forEachShell(networks, (network, shell) => {
     for (const peer of shell.mesh.peers.values()) read(network, peer, shell);
-  });
-}
-
-/** Read when somebody looks. */
-function addGauge<L extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly L[],
-  read: (gauge: Gauge<L>) => void,
-): void {
-  const gauge: Gauge<L> = new Gauge<L>({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect: () => {
-      gauge.reset();
-      read(gauge);
-    },
-  });
-}
-
-/** Counted elsewhere, read when somebody looks. */
-function addCounter<L extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly L[],
-  read: (counter: Counter<L>) => void,
-): void {
-  const counter: Counter<L> = new Counter<L>({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect: () => {
-      counter.reset();
-      read(counter);
-    },
   });
 }

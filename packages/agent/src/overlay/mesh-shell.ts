@@ -6,7 +6,7 @@ import type { LinkId, PathAddress } from "@asterism/core/net";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
 import type { Logger } from "pino";
-import { type LinkBytes, LinkTraffic } from "../links/link-traffic.ts";
+import { type LinkCounts, LinkTraffic } from "../links/link-traffic.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RecentTraffic, type RecentUse } from "./recent-traffic.ts";
 import { RelayStreams } from "./relay-streams.ts";
@@ -36,6 +36,8 @@ export interface MeshShellOptions {
   /** Opens a UDP socket for IPv4 like that of a link, on another port. */
   readonly openSocketLike: (linkId: LinkId) => LinkId;
   readonly closeSocket: (linkId: LinkId) => void;
+  /** Of the link that a socket belongs to; undefined if to none. */
+  readonly linkName: (linkId: LinkId) => string | undefined;
   readonly sendCall: (nodeId: string, sealed: string) => void;
   /** An answer to an echo request of the agent's own. */
   readonly onEchoReply: (nodeId: string, event: Extract<EngineEvent, { kind: "inner" }>) => void;
@@ -62,7 +64,7 @@ export class MeshShell {
   readonly #sessions = new Map<string, Set<number>>(); // bounded: likewise, three sessions a peer
   readonly #recentTraffic = new RecentTraffic();
   readonly #streams: RelayStreams;
-  readonly #linkTraffic = new LinkTraffic();
+  readonly #linkTraffic: LinkTraffic;
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt: Instant | undefined;
   readonly #traffic: NodeJS.Timeout;
@@ -71,6 +73,7 @@ export class MeshShell {
 
   constructor(options: MeshShellOptions) {
     this.#options = options;
+    this.#linkTraffic = new LinkTraffic(options.linkName);
     this.#streams = new RelayStreams({
       device: options.device,
       logger: options.logger,
@@ -113,8 +116,8 @@ export class MeshShell {
     return peerId === undefined ? [] : this.device.readPaths(peerId);
   }
 
-  /** What each link has carried of all peers' data. */
-  linkTraffic(): Map<LinkId, LinkBytes> {
+  /** What each link has carried to and from all peers, by its name. */
+  linkTraffic(): Map<string, LinkCounts> {
     return this.#linkTraffic.totals([...this.#peerIds.values()].flatMap((peerId) => this.device.readPaths(peerId)));
   }
 

@@ -101,6 +101,7 @@ export async function openOverlay(options: OpenOverlayOptions): Promise<RunningO
       dialer: options.dialer,
       openSocketLike: (linkId) => links.set.openAlike(linkId),
       closeSocket: (linkId) => links.set.closeAlike(linkId),
+      linkName: (linkId) => links.set.find(linkId)?.name,
       sendCall: options.sendCall,
       onEchoReply: (nodeId, event) => pinger.handleInner(nodeId, event),
       onDeviceFailed: options.onDeviceFailed,

@@ -1,17 +1,26 @@
-import type { LinkStatus, LinksAnswer, NetworkLinks } from "@asterism/core/local-api";
+import type { LinkPath, LinkStatus, LinksAnswer, NetworkLinks } from "@asterism/core/local-api";
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
 import { type LinkOptions, linkCapOption, linkCostOption, linkSettings, linksOption } from "../link-options.ts";
 import { formatBits, formatBytes, formatTable, printJson, printLine } from "../output.ts";
+import { FIGURE_HEADER, figureCells } from "../path-figures.ts";
 
-interface SetOptions extends AgentOptions, LinkOptions {}
+interface ShowOptions extends AgentOptions {
+  readonly paths?: boolean;
+}
+
+interface SetOptions extends ShowOptions, LinkOptions {}
+
+/** Paths of one link that are shown unless all are asked for. */
+const SHOWN_PATHS = 10;
 
 export function createLinksCommand(): Command {
   return new Command("links")
     .description("show the links (uplinks) that the networks use, or change them")
     .addOption(socketOption())
     .addOption(jsonOption())
-    .action(async (options: AgentOptions) => print(await connectAgent(options).links(), options))
+    .option("--paths", "show every path in use, also to peers that are reached by one path only")
+    .action(async (options: ShowOptions) => print(await connectAgent(options).links(), options))
     .addCommand(createSetCommand());
 }
 
@@ -43,19 +52,19 @@ function createSetCommand(): Command {
   });
 }
 
-function print(answer: LinksAnswer, options: AgentOptions): void {
+function print(answer: LinksAnswer, options: ShowOptions): void {
   if (options.json === true) printJson(answer);
   else if (answer.networks.length === 0) printLine("this machine is in no network; join one with `asterism join KEY`");
-  else printLine(answer.networks.map(formatNetwork).join("\n\n"));
+  else printLine(answer.networks.map((network) => formatNetwork(network, options.paths === true)).join("\n\n"));
 }
 
-function formatNetwork({ network, use, links }: NetworkLinks): string {
+function formatNetwork({ network, use, links }: NetworkLinks, allPaths: boolean): string {
   const heading = `network ${network}, links ${typeof use === "string" ? use : use.join(",")}`;
   if (links.length === 0) return `${heading}\n  the network is down; bring it up with \`asterism up ${network}\``;
-  return [heading, ...links.map(formatLink)].join("\n");
+  return [heading, ...links.map((link) => formatLink(link, allPaths))].join("\n");
 }
 
-function formatLink(link: LinkStatus): string {
+function formatLink(link: LinkStatus, allPaths: boolean): string {
   const { name, boundTo, state, problem, port, addresses, publicAddresses, relayedAddresses, nat } = link;
   const title = boundTo === null ? "any interface (bound to none)" : name;
   const rows = [
@@ -66,11 +75,46 @@ function formatLink(link: LinkStatus): string {
     ...(relayedAddresses.length === 0 ? [] : [["relayed", relayedAddresses.join(", ")]]),
     ["cost", link.cost === 0 ? "0" : `${link.cost} (used only while no cheaper link works)`],
     ...(link.capBitsPerSecond === null ? [] : [["limit", formatBits(link.capBitsPerSecond)]]),
-    ["traffic", `${formatBytes(link.txBytes)} sent, ${formatBytes(link.rxBytes)} received`],
+    ["traffic", formatTraffic(link)],
+    ["peers", formatPeers(link.paths)],
   ];
   const lines =
     state === "up"
       ? rows
       : [["why", problem ?? ""], ...rows.filter(([label]) => label === "cost" || label === "limit")];
-  return `  ${title}: ${state}\n${formatTable(lines).replaceAll(/^/gm, "    ")}`;
+  const blocks = [formatTable(lines), ...pathTable(link.paths, allPaths)].join("\n");
+  return `  ${title}: ${state}\n${blocks.replaceAll(/^(?=.)/gm, "    ")}`;
+}
+
+function formatTraffic({ txBytes, rxBytes, lostPackets, resentPackets }: LinkStatus): string {
+  const traffic = `${formatBytes(txBytes)} sent, ${formatBytes(rxBytes)} received`;
+  const isSpread = lostPackets + resentPackets > 0;
+  return isSpread ? `${traffic}, ${lostPackets} packets lost, ${resentPackets} sent again` : traffic;
+}
+
+function formatPeers(paths: readonly LinkPath[]): string {
+  const names = (which: readonly LinkPath[]): number => new Set(which.map(({ peer }) => peer)).size;
+  const [spread, single] = [names(paths.filter(isSpread)), names(paths.filter((path) => !isSpread(path)))];
+  const parts = [
+    single === 0 ? "" : `${single} by this path alone`,
+    spread === 0 ? "" : `${spread} by several paths together`,
+  ].filter((part) => part !== "");
+  return parts.join(", ") || "none";
+}
+
+function isSpread({ pathsInUse }: LinkPath): boolean {
+  return pathsInUse > 1;
+}
+
+function pathTable(paths: readonly LinkPath[], allPaths: boolean): string[] {
+  const wanted = allPaths ? paths : paths.filter(isSpread);
+  if (wanted.length === 0) return [];
+  const shown = allPaths ? wanted : wanted.slice(0, SHOWN_PATHS);
+  const rows = shown.map((path) => {
+    const to = `${path.remote}${path.kind === "relayed" ? " (relayed)" : ""}`;
+    return [path.peer, path.mode, to, ...figureCells({ ...path, idleBecause: null })];
+  });
+  const rest = wanted.length - shown.length;
+  const more = rest === 0 ? [] : [`and ${rest} more; \`asterism links --paths\` shows them`];
+  return ["", formatTable([["PEER", "MODE", "TO", ...FIGURE_HEADER], ...rows]), ...more];
 }

@@ -10,6 +10,7 @@ export {
   TriedPath,
 } from "./explanation.ts";
 export {
+  type LinkPath,
   LinkSettings,
   type LinkStatus,
   type LinksAnswer,

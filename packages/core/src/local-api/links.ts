@@ -1,5 +1,7 @@
 import { type Static, Type } from "typebox";
+import type { TrafficModeName } from "../control/scalars.ts";
 import { MAX_LINK_COST, MAX_LINKS } from "../net/index.ts";
+import type { PathSpread } from "./path-use.ts";
 
 /** Name of an interface, or a numeric IP address of the host. */
 const LinkName = Type.String({ minLength: 1, maxLength: 45, pattern: "^[^\\s/]+$" });
@@ -60,9 +62,37 @@ export interface LinkStatus {
   cost: number;
   /** Null for no limit. */
   capBitsPerSecond: number | null;
-  /** Of the tunnels' data. */
+  /** Of the tunnels' packets, since the network is up. */
   txBytes: number;
   rxBytes: number;
+  txPackets: number;
+  rxPackets: number;
+  /** Of those sent while packets were spread over several paths. */
+  lostPackets: number;
+  /** By this link, of what got lost on any. */
+  resentPackets: number;
+  /** What carries packets to peers over it, by the peers' names. */
+  paths: LinkPath[];
+}
+
+/** A path in use. */
+export interface LinkPath {
+  peer: string;
+  /** In force for what is sent to the peer. */
+  mode: TrafficModeName;
+  /** To the peer, this one included. */
+  pathsInUse: number;
+  kind: "direct" | "relayed";
+  remote: string;
+  rttMs: number | null;
+  /** Of the last checks; of packets, see `spread`. */
+  lossRatio: number;
+  txBytes: number;
+  rxBytes: number;
+  /** Of what is sent to the peer lately, 0–1. */
+  share: number;
+  /** What was learnt since packets are spread over several paths; null while they are not. */
+  spread: PathSpread | null;
 }
 
 export interface NetworkLinks {

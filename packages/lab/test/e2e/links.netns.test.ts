@@ -7,6 +7,7 @@ import { ipv4Of, reportFigure, World } from "./world.ts";
 
 const IPV4 = { ipv6: false } as const;
 const LIMIT_MS = 20_000;
+const METRICS = "127.0.0.1:9465";
 
 async function linksOf(agent: AgentProcess): Promise<readonly LinkStatus[]> {
   const { stdout } = await agent.command(["links", "--json"]);
@@ -40,7 +41,8 @@ describe.concurrent("several links", () => {
     const [hostA, hostB] = [await world.internet.host("a", IPV4), await world.internet.host("b", IPV4)];
     const [second] = await Promise.all([home.lan.attach(hostA, IPV4), world.internet.attach(hostB, IPV4)]);
     const key = await world.server.createKey({ reusable: true });
-    const [a, b] = [await world.agent(hostA), await world.agent(hostB)];
+    const a = await world.agent(hostA, { args: ["--metrics", METRICS] });
+    const b = await world.agent(hostB);
     await a.join(key, { args: ["--links", "eth0,eth1,eth9", "--link-cost", "eth1=10"] });
     await b.join(key, { args: ["--links", "auto"] });
     const pulse = await Pulse.start(hostA, await ipv4Of(b));
@@ -53,6 +55,14 @@ describe.concurrent("several links", () => {
     expect(missing!.problem).toContain("there is no interface eth9");
     expect(new Set((await linksOf(b)).map(({ port }) => port)).size).toBe(2);
     await uses(expect, a, "b", "eth0");
+    const [inUse, , spared] = await linksOf(a);
+    expect(inUse!.paths).toMatchObject([{ peer: "b", pathsInUse: 1, kind: "direct", share: 1 }]);
+    expect(spared!.paths).toEqual([]);
+    const metrics = (await hostA.exec(["curl", "-s", `http://${METRICS}/metrics`])).stdout;
+    expect(metrics).toContain('asterism_agent_link_up{network="default",link="eth9"} 0');
+    expect(metrics).toContain('asterism_agent_link_paths{network="default",link="eth0",state="alive"} 1');
+    expect(metrics).toMatch(/asterism_agent_link_bytes_total\{network="default",link="eth0",direction="out"\} [1-9]/);
+    expect(metrics).toMatch(/asterism_agent_link_rtt_seconds\{network="default",link="eth0"\} 0\.\d/);
 
     const recovery = async (what: string, event: () => Promise<unknown>): Promise<void> => {
       const startedAt = Date.now();

@@ -1,6 +1,6 @@
 /** Agents with two uplinks each: what a mode that is chosen by command does for one TCP connection. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PeerExplanation } from "@asterism/core/local-api";
+import type { LinksAnswer, PeerExplanation } from "@asterism/core/local-api";
 import { expect, test } from "vitest";
 import { measureTcp } from "../../src/net/iperf.ts";
 import type { LinkOptions } from "../../src/net/link-options.ts";
@@ -56,6 +56,12 @@ test("two lines carry one connection, one of them is cut, and the choice survive
   expect(carrying.map(({ link }) => link).sort()).toEqual(["eth0", wire.a.interfaceName].sort());
   for (const { spread } of carrying) expect(spread?.rateBitsPerSecond).toBeGreaterThan(10e6);
   expect((await a.command(["explain", "b"])).stdout).toMatch(/aggregate \(chosen here\).*SHARE +RATE.* Mbit\/s/s);
+  const { networks } = JSON.parse((await a.command(["links", "--json"])).stdout) as LinksAnswer;
+  expect(networks[0]?.links[0]?.paths).toMatchObject([
+    { peer: "b", pathsInUse: 2 },
+    { peer: "b", pathsInUse: 2 },
+  ]);
+  expect((await a.command(["links"])).stdout).toMatch(/1 by several paths together.*PEER +MODE.*b +aggregate/s);
 
   const cut = transfer(5);
   await sleep(2_000);
