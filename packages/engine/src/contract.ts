@@ -200,7 +200,7 @@ export interface EngineDevice {
   installSession(peerId: PeerId, session: SessionOptions): void;
   /** No error if the session is gone: the engine drops the oldest by itself when a newer one is confirmed. */
   removeSession(peerId: PeerId, localIndex: number): void;
-  /** Drops all packets staged for the peer. */
+  /** Drops all packets that wait for the peer to have a session, or for room on its paths. */
   dropStaged(peerId: PeerId): void;
 
   /**

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "device_pair.h"
+#include "multipath/messages.h"
 #include "packets.h"
 
 using namespace asterism;
@@ -28,6 +29,20 @@ struct TwoPaths {
     std::vector<uint8_t> slots;
     REQUIRE(pair.a.device->set_paths(pair.a.peer, paths(pair.a, pair.b, second_a, second_b), mode, slots) == Status::ok);
     REQUIRE(pair.b.device->set_paths(pair.b.peer, paths(pair.b, pair.a, second_b, second_a), mode, slots) == Status::ok);
+  }
+
+  /** What A sends is limited to so much by either path. */
+  void cap_a(double bytes_per_second) {
+    std::vector<PathSpec> specs = paths(pair.a, pair.b, second_a, second_b);
+    for (PathSpec& spec : specs) spec.cap_bytes_per_second = bytes_per_second;
+    std::vector<uint8_t> slots;
+    REQUIRE(pair.a.device->set_paths(pair.a.peer, specs, PathMode::aggregate, slots) == Status::ok);
+  }
+
+  /** Until A drops what finds no place any more. */
+  void fill_a() {
+    const uint64_t dropped = pair.a.drops(Drop::paths_full);
+    REQUIRE(talk_until([&] { return pair.a.drops(Drop::paths_full) > dropped; }));
   }
 
   std::vector<PathSpec> paths(const End& from, const End& to, const Link* own, const Link* other) const {
@@ -115,4 +130,78 @@ TEST_CASE("a peer whose engine does not answer is sent to by the first path") {
   CHECK(two.talk_until([&] { return get(two.pair.a.counters().paths[0].tx_packets) > 1'000; }));
   CHECK(get(two.pair.a.counters().paths[1].tx_packets) < 60);
   CHECK(get(two.pair.a.counters().paths[0].rate) == 0);
+}
+
+TEST_CASE("packets that wait for their turn go with what they wait for") {
+  if (!can_open_devices()) return;
+  TwoPaths two(2);
+  End &a = two.pair.a, &b = two.pair.b;
+  REQUIRE(two.talk_until([&] { return spread(a); }));
+  two.cap_a(20'000);
+  two.fill_a();
+  SUBCASE("a new mode sends them by the one path that is left") {
+    two.use(PathMode::best);
+    CHECK(eventually(two.pair, [&] { return get(a.counters().tx_packets) == get(b.counters().rx_packets); }));
+    CHECK(a.drops(Drop::staging_dropped) == 0);
+  }
+  SUBCASE("without a session they stay until they are told to go") {
+    REQUIRE(a.device->remove_session(a.peer, 0x10001) == Status::ok);
+    usleep(50'000);
+    const uint64_t sent = get(a.counters().tx_packets);
+    usleep(100'000);
+    CHECK(get(a.counters().tx_packets) == sent);
+    REQUIRE(a.device->drop_staged(a.peer) == Status::ok);
+    CHECK(eventually(two.pair, [&] { return a.drops(Drop::staging_dropped) > 50; }));
+    two.pair.install(2);
+    CHECK(two.talk_until([&] { return get(a.counters().tx_packets) > sent; }));
+  }
+  SUBCASE("nothing is sent to a peer that was removed") {
+    REQUIRE(a.device->remove_peer(a.peer) == Status::ok);
+    usleep(50'000);
+    const uint64_t received = get(b.counters().rx_packets);
+    usleep(100'000);
+    CHECK(get(b.counters().rx_packets) == received);
+  }
+}
+
+TEST_CASE("a member that floods with reports is heard a few hundred times a second") {
+  if (!can_open_devices()) return;
+  TwoPaths two(2);
+  End &a = two.pair.a, &b = two.pair.b;
+  REQUIRE(two.talk_until([&] { return spread(a); }));
+  MultipathReport report;
+  report.session_index = 0x20001;
+  report.clock_ns = now_ns();
+  uint8_t bytes[MultipathReport::MAX_BYTES];
+  constexpr unsigned FLOOD = 20'000;
+  const uint64_t began = now_ns();
+  for (unsigned i = 0; i < FLOOD; i++) {
+    report.clock_ns++;
+    b.device->send_inner(b.peer, bytes, report.write(bytes));
+    if (i % 100 == 0) usleep(500);
+  }
+  const uint64_t useful = 500 + (now_ns() - began) / (NS_PER_SECOND / 500);
+  const uint64_t sent = FLOOD - b.drops(Drop::inbox_full);
+  CHECK(eventually(two.pair, [&] { return a.drops(Drop::rate_limited) + useful > sent; }));
+  CHECK(two.talk_until([&] { return spread(b); }));
+}
+
+TEST_CASE("the narrowest path that carries limits all packets, one on standby none") {
+  if (!can_open_devices()) return;
+  TwoPaths two(2);
+  End &a = two.pair.a, &b = two.pair.b;
+  std::vector<PathSpec> specs = two.paths(a, b, two.second_a, two.second_b);
+  specs[1].mtu_bytes = 1'200;
+  std::vector<uint8_t> slots;
+  const Bytes large = make_packet({.protocol = PROTOCOL_UDP, .payload = 1'200, .dont_fragment = true});
+  for (const double weight : {1.0, 0.0}) {
+    CAPTURE(weight);
+    specs[1].weight = weight;
+    REQUIRE(a.device->set_paths(a.peer, specs, PathMode::aggregate, slots) == Status::ok);
+    const uint64_t refused = a.drops(Drop::inner_too_large), received = get(b.counters().rx_bytes);
+    REQUIRE(a.device->send_inner(a.peer, large.data(), large.size()) == Status::ok);
+    CHECK(eventually(two.pair, [&] {
+      return weight > 0 ? a.drops(Drop::inner_too_large) > refused : get(b.counters().rx_bytes) > received + 1'200;
+    }));
+  }
 }

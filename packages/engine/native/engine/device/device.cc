@@ -57,6 +57,7 @@ struct Device::Impl {
   uint32_t next_generation = 1;
   uint32_t next_link_round = 1;
   uint64_t next_path_version = 1;
+  uint64_t next_session_serial = 1;
   bool closed = false;
 
   Peer* peer(PeerId id) const { return state.peers.find(id); }
@@ -314,6 +315,7 @@ Status Device::install_session(PeerId id, const SessionOptions& options) {
   if (peer == nullptr) return Status::unknown_peer;
   if (impl_->state.sessions.find(options.local_index) != nullptr) return Status::index_in_use;
   auto* session = new Session(*openssl(), options.aead, options.send_key, options.receive_key);
+  session->serial = impl_->next_session_serial++;
   session->local_index = options.local_index;
   session->remote_index = options.remote_index;
   session->expires_at_ns = options.expires_at_ns;

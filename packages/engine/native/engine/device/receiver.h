@@ -87,7 +87,6 @@ class Receiver {
   void commit(uint8_t* packet, size_t inner_len, bool in_place);
   bool keeps_back(Peer& peer, const uint8_t* packet, size_t inner_len);
   bool follow_session(PathReceiver& paths, Session& session);
-  bool may_pass(PathReceiver& paths, uint64_t counter, const uint8_t* packet, size_t inner_len);
   void handle_multipath(Peer& peer, const uint8_t* message, size_t len);
   void serve(Peer& peer);
   void serve(Peer& peer, PathReceiver& paths);

@@ -26,7 +26,7 @@ void Receiver::deliver(Session& session, uint64_t counter, uint8_t* packet, size
   deadline_ = std::min(deadline_, paths->deadline());
   if (!paths->ordering(session.replay)) return commit(packet, inner_len, in_place);
   releasing_ = paths;
-  if (inner_len == 0 || may_pass(*paths, counter, packet, inner_len)) {
+  if (inner_len == 0 || paths->may_pass(counter, packet, inner_len, now_)) {
     commit(packet, inner_len, in_place);
     return paths->order.passed(counter, release_);
   }
@@ -58,17 +58,9 @@ bool Receiver::follow_session(PathReceiver& paths, Session& session) {
   return true;
 }
 
-/** True if nothing of the packet's flow can be missing before it, or too little to wait for. */
-bool Receiver::may_pass(PathReceiver& paths, uint64_t counter, const uint8_t* packet, size_t inner_len) {
-  const FlowPacket flow = FlowPacket::read(packet, inner_len);
-  const FlowPositions::Place place = paths.positions.place(flow);
-  const bool pass = paths.order.due(counter) || place == FlowPositions::Place::in_order ||
-                    (place == FlowPositions::Place::unknown && paths.rates.small(flow, now_));
-  if (pass) paths.positions.delivered(flow);
-  return pass;
-}
-
 void Receiver::handle_multipath(Peer& peer, const uint8_t* message, size_t len) {
+  // A report costs the send thread as much as dozens of packets.
+  if (!peer.rx.multipath.take(now_)) return drop(Drop::rate_limited);
   MultipathRequest request;
   if (request.read(message, len)) {
     if (peer.rx.paths == nullptr) {
@@ -125,7 +117,7 @@ void Receiver::serve(Peer& peer, PathReceiver& paths) {
     Command command{.kind = CommandKind::send_report, .peer_id = peer.id, .peer_generation = peer.generation};
     command.via = paths.reply_to();
     command.bytes.resize(MultipathReport::MAX_BYTES);
-    if (session == nullptr || session->replay.next() == 0) {
+    if (session == nullptr || session->peer != &peer || session->replay.next() == 0) {
       paths.skip_report();
     } else {
       command.bytes.resize(paths.write_report(session->replay, now_, command.bytes.data()));

@@ -54,7 +54,7 @@ void Sender::run(Command& command) {
       flush_staged(*peer);
       break;
     case CommandKind::drop_staged:
-      state_.counters->drop(Drop::staging_dropped, peer->tx.staged.count());
+      state_.counters->drop(Drop::staging_dropped, peer->tx.staged.count() + drop_waiting(*peer));
       while (peer->tx.staged.pop() != nullptr) continue;
       break;
     case CommandKind::keepalive:

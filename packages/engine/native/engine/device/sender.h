@@ -66,6 +66,7 @@ class Sender {
   void end_spread(Peer& peer, Session& session, const PathTable& paths);
   void spread_packets(Peer& peer, Session& session, const PathTable& paths, Spread& spread);
   void send_waiting(Peer& peer, Session& session, const PathTable& paths, Spread& spread);
+  static size_t drop_waiting(Peer& peer);
   void send_lost(Peer& peer, const PathTable& paths, Spread& spread);
   void send_requests(Peer& peer, Session& session, const PathTable& paths, Spread& spread);
   void send_report(Peer& peer, Command& command);

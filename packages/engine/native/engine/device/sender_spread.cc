@@ -18,7 +18,7 @@ Spread* Sender::spread_of(Peer& peer, Session& session, const PathTable& paths) 
     return nullptr;
   }
   if (peer.tx.spread == nullptr) start_spread(peer);
-  peer.tx.spread->scheduler.use(paths, session.remote_index);
+  peer.tx.spread->scheduler.use(paths, session.remote_index, session.serial);
   return peer.tx.spread.get();
 }
 
@@ -71,7 +71,7 @@ void Sender::spread_packets(Peer& peer, Session& session, const PathTable& paths
       state_.counters->drop(Drop::paths_full);
     }
   }
-  if (!spread.waiting.empty()) deadline_ = std::min(deadline_, scheduler.room_at(now_));
+  if (!spread.waiting.empty()) deadline_ = std::min(deadline_, scheduler.room_at());
 }
 
 void Sender::send_waiting(Peer& peer, Session& session, const PathTable& paths, Spread& spread) {
@@ -113,6 +113,7 @@ void Sender::send_requests(Peer& peer, Session& session, const PathTable& paths,
   uint8_t* message = scratch_.data() + SCRATCH_OFFSET;
   const size_t len = request.write(message);
   for (unsigned i = 0; i < paths.paths.size(); i++) {
+    if (!spread.scheduler.carries(paths.paths[i])) continue;
     uint64_t counter;
     groups_.begin_piece();
     if (session.reserve_counters(1, counter)) send_by(peer, session, paths, i, message, len, counter);
@@ -139,6 +140,14 @@ void Sender::take_report(Peer& peer, const Command& command) {
   if (!peer.tx.spread->scheduler.report(report, now_)) return;
   show(peer, *peer.tx.spread);
   deadline_ = now_;
+}
+
+/** Returns how many there were. */
+size_t Sender::drop_waiting(Peer& peer) {
+  size_t count = 0;
+  if (peer.tx.spread == nullptr) return count;
+  for (BulkQueue& waiting = peer.tx.spread->waiting; !waiting.empty(); waiting.pop()) count++;
+  return count;
 }
 
 /** What does not come from the host: packets whose turn has come, lost ones, requests. */
@@ -173,7 +182,7 @@ void Sender::serve(Peer& peer, Spread& spread) {
   send_lost(peer, *paths, spread);
   send_waiting(peer, *session, *paths, spread);
   if (scheduler.active(now_)) deadline_ = std::min(deadline_, spread.next_tick_at);
-  if (!spread.waiting.empty()) deadline_ = std::min(deadline_, std::max(scheduler.room_at(now_), now_ + NS_PER_MS / 2));
+  if (!spread.waiting.empty()) deadline_ = std::min(deadline_, std::max(scheduler.room_at(), now_ + NS_PER_MS / 2));
 }
 
 void Sender::show(Peer& peer, const Spread& spread) {

@@ -1,6 +1,7 @@
 #include "multipath/path_estimator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -17,9 +18,6 @@ constexpr uint64_t QUEUE_NS = 3 * NS_PER_MS / 2;
 constexpr uint64_t IDLE_NS = 10 * NS_PER_MS;
 /** Beyond this the path drops because it is full; below, losses are taken for chance. */
 constexpr double FULL_LOSS = 0.05;
-/** The least delay is taken from the last one or two of these; at the end of each the path is let run empty once. */
-constexpr uint64_t STRETCH_NS = 10 * NS_PER_SECOND;
-constexpr uint64_t DRAIN_NS = 60 * NS_PER_MS;
 constexpr uint64_t MIN_TARGET_NS = NS_PER_MS;
 /** How much faster a path is tried each round trip while it shows no limit. */
 constexpr double GROWTH = 0.5;
@@ -29,7 +27,8 @@ constexpr double MAX_RATE = 12.5e9;
 }  // namespace
 
 PathEstimator::Sent PathEstimator::sent(size_t bytes, uint64_t now) {
-  if (now > last_sent_ + IDLE_NS) idle_bytes_ = sent_bytes_ + bytes;
+  // What comes first after a rest finds no queue, which says nothing of the rate either.
+  if (now > last_sent_ + IDLE_NS || now < rests_until_ + TARGET_NS / 2) idle_bytes_ = sent_bytes_ + bytes;
   last_sent_ = now;
   sent_bytes_ += bytes;
   const uint64_t turn = std::max(free_at_, now);
@@ -37,24 +36,26 @@ PathEstimator::Sent PathEstimator::sent(size_t bytes, uint64_t now) {
   return {now, static_cast<int64_t>(turn) - correction_ns_, sent_bytes_, idle_bytes_};
 }
 
-void PathEstimator::arrived(const Sent& packet, uint64_t arrived_ns, uint64_t now) {
+void PathEstimator::arrived(const Sent& packet, uint64_t arrived_ns) {
   const int64_t delay = static_cast<int64_t>(arrived_ns - packet.sent_ns);
-  note_delay(delay, now);
+  if (std::exchange(stale_, false)) delay_min_[1] = INT64_MAX;
+  delay_min_[0] = std::min(delay_min_[0], delay);
   known_ = true;
   queueing_ns_ = static_cast<uint64_t>(delay - delay_ns());
   follow(packet, queueing_ns_);
   measure_rate(packet, arrived_ns);
 }
 
-void PathEstimator::note_delay(int64_t delay_ns, uint64_t now) {
-  if (now >= stretch_ends_) {
-    // An estimate from a standing queue would grow with every stretch.
-    if (stretch_ends_ != 0) drain_until_ = now + DRAIN_NS;
-    delay_min_[1] = now < stretch_ends_ + STRETCH_NS ? delay_min_[0] : INT64_MAX;
-    delay_min_[0] = INT64_MAX;
-    stretch_ends_ = now + STRETCH_NS;
-  }
-  delay_min_[0] = std::min(delay_min_[0], delay_ns);
+void PathEstimator::begin_stretch() {
+  stale_ = delay_min_[0] == INT64_MAX;
+  if (stale_) return;
+  delay_min_[1] = delay_min_[0];
+  delay_min_[0] = INT64_MAX;
+}
+
+void PathEstimator::rest(uint64_t until) {
+  // One whose limit has not shown has no queue.
+  if (!growing_) rests_until_ = until;
 }
 
 /** Moves the picture of the queue. Packets that this or that machine was late with must not: the least of three counts. */

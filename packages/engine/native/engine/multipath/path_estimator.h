@@ -7,6 +7,7 @@
 // Receiver's times are on the receiver's clock: one-way delays hold an unknown offset, the same for all paths of a peer.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,11 +32,15 @@ class PathEstimator {
 
   Sent sent(size_t bytes, uint64_t now);
   /** A packet that was sent by this path arrived at `arrived_ns` of the receiver's clock. */
-  void arrived(const Sent& packet, uint64_t arrived_ns, uint64_t now);
+  void arrived(const Sent& packet, uint64_t arrived_ns);
   /** Bytes are known not to have arrived. */
   void lost(size_t bytes) { lost_bytes_ += bytes; }
   /** There was more to send than the path's backlog allows. */
   void press() { pressed_ = true; }
+  /** The least delay is that of this stretch of time and the one before. */
+  void begin_stretch();
+  /** Nothing more until then, so that the queue runs empty and the least delay stays true. */
+  void rest(uint64_t until);
   void set_round_trip(uint64_t ns) { round_trip_ns_ = ns; }
   /** Bytes per second, 0 for none. */
   void set_cap(double bytes_per_second);
@@ -48,9 +53,9 @@ class PathEstimator {
   int64_t delay_ns() const { return delay_min_[0] < delay_min_[1] ? delay_min_[0] : delay_min_[1]; }
   uint64_t queueing_ns() const { return queueing_ns_; }
   uint64_t backlog_ns(uint64_t now) const { return free_at_ > now ? free_at_ - now : 0; }
-  bool has_room(uint64_t now) const { return backlog_ns(now) < target(now); }
+  bool has_room(uint64_t now) const { return now >= rests_until_ && backlog_ns(now) < target(); }
   /** When there will be room. */
-  uint64_t room_at(uint64_t now) const { return free_at_ > target(now) ? free_at_ - target(now) : 0; }
+  uint64_t room_at() const { return std::max(rests_until_, free_at_ > target() ? free_at_ - target() : 0); }
   /** When a packet sent now would arrive, on the receiver's clock. */
   int64_t arrival_ns(size_t bytes, uint64_t now) const {
     return static_cast<int64_t>((free_at_ > now ? free_at_ : now) + service_ns(bytes)) + delay_ns();
@@ -61,11 +66,8 @@ class PathEstimator {
   static constexpr size_t PACKET_BYTES = 1452;
 
   /** Slow paths have a few packets waiting at least. */
-  uint64_t target(uint64_t now) const {
-    return now < drain_until_ ? TARGET_NS / 8 : target_ns_ + 3 * service_ns(PACKET_BYTES);
-  }
+  uint64_t target() const { return target_ns_ + 3 * service_ns(PACKET_BYTES); }
   uint64_t service_ns(size_t bytes) const { return static_cast<uint64_t>(static_cast<double>(bytes) * ns_per_byte_); }
-  void note_delay(int64_t delay_ns, uint64_t now);
   void follow(const Sent& packet, uint64_t queueing_ns);
   void note_losses(double passed);
   void measure_rate(const Sent& packet, uint64_t arrived_ns);
@@ -89,8 +91,9 @@ class PathEstimator {
 
   // Least delay of this stretch of time and the one before.
   std::array<int64_t, 2> delay_min_{INT64_MAX, INT64_MAX};
-  uint64_t stretch_ends_ = 0;
-  uint64_t drain_until_ = 0;
+  /** Nothing arrived in the stretch before. */
+  bool stale_ = false;
+  uint64_t rests_until_ = 0;
   uint64_t target_ns_ = TARGET_NS;
   uint64_t queueing_ns_ = 0;
 

@@ -51,6 +51,15 @@ bool PathReceiver::ordering(const ReplayWindow& window) {
   return ordering_;
 }
 
+bool PathReceiver::may_pass(uint64_t counter, const uint8_t* packet, size_t len, uint64_t now) {
+  const FlowPacket flow = FlowPacket::read(packet, len);
+  const FlowPositions::Place place = positions.place(flow);
+  const bool pass = order.due(counter) || place == FlowPositions::Place::in_order ||
+                    (place == FlowPositions::Place::unknown && rates.small(flow, now));
+  if (pass) positions.delivered(flow);
+  return pass;
+}
+
 size_t PathReceiver::write_report(const ReplayWindow& window, uint64_t now, uint8_t* to) {
   MultipathReport report;
   report.session_index = session_index_;

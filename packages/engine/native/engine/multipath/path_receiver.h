@@ -22,6 +22,9 @@ class PathReceiver {
   /** True while packets may come by several paths and have to be put in order. `window` knows the packet at hand. */
   bool ordering(const ReplayWindow& window);
 
+  /** True if nothing of the packet's flow can be missing before it, or too little to wait for: it goes to the host now. */
+  bool may_pass(uint64_t counter, const uint8_t* packet, size_t len, uint64_t now);
+
   /** The session in which the peer sends, by our index. */
   bool in_session(uint32_t index) const { return has_session_ && session_index_ == index; }
   /** `next`: counters before this one have come. Release what is held first. */

@@ -38,41 +38,63 @@ constexpr double MIN_FILLING_SPREAD_NS = 3e6;
 /** A receiver's clock that goes this much faster or slower than ours was set, or is a lie. */
 constexpr uint64_t MAX_CLOCK_DRIFT_NS = 60 * NS_PER_SECOND;
 constexpr size_t TYPICAL_BYTES = 1452;
+/** How often paths rest, how long after their backlog, and with it at most. */
+constexpr uint64_t STRETCH_NS = 10 * NS_PER_SECOND;
+constexpr uint64_t REST_NS = 5 * NS_PER_MS;
+constexpr uint64_t MAX_REST_NS = 40 * NS_PER_MS;
 
 }  // namespace
 
-void PathScheduler::use(const PathTable& table, uint32_t session_index) {
-  if (!has_session_ || session_index != session_index_) {
-    ring_.clear();
-    has_session_ = true;
-    session_index_ = session_index;
-    floor_ = next_counter_ = greatest_reported_ = 0;
-    lost_.clear();
-    lost_first_ = 0;
-    for (Known& known : known_) {
-      known.arrived_sequence = known.sent_sequence;
-      known.waiting_since = 0;
-    }
-  }
+void PathScheduler::use(const PathTable& table, uint32_t session_index, uint64_t session) {
+  if (!has_session_ || session != session_) begin_session(session_index, session);
   if (table.version == paths_version_) return;
   paths_version_ = table.version;
   paths_ = table.paths;
   standby_only_ = std::none_of(paths_.begin(), paths_.end(), [](const Path& path) { return path.weight > 0; });
-  std::array<bool, MAX_PATHS> used{};
-  for (const Path& path : paths_) {
-    Known& known = known_[path.slot];
-    used[path.slot] = true;
-    if (known.used && known.to == path.to) continue;
-    known = {.to = path.to, .used = true};
-    request_due_at_ = 0;
+  std::array<const Path*, MAX_PATHS> in_slot{};
+  for (const Path& path : paths_) in_slot[path.slot] = &path;
+  for (uint8_t slot = 0; slot < MAX_PATHS; slot++) {
+    const Path* path = in_slot[slot];
+    Known& known = known_[slot];
+    if (known.used && (path == nullptr || !(known.to == path->to))) forget(slot);
+    if (path == nullptr) continue;
+    const bool carried = known.used && known.carries;
+    known.to = path->to;
+    known.used = true;
+    known.carries = carries(*path);
+    known.estimate.set_cap(path->cap_bytes_per_second);
+    if (known.carries && !carried) request_due_at_ = 0;
   }
-  for (unsigned slot = 0; slot < MAX_PATHS; slot++) known_[slot].used = used[slot];
-  for (const Path& path : paths_) known_[path.slot].estimate.set_cap(path.cap_bytes_per_second);
+}
+
+void PathScheduler::begin_session(uint32_t index, uint64_t session) {
+  ring_.clear();
+  has_session_ = true;
+  session_index_ = index;
+  session_ = session;
+  floor_ = next_counter_ = greatest_reported_ = 0;
+  lost_.clear();
+  lost_first_ = 0;
+  for (Known& known : known_) {
+    known.arrived_sequence = known.sent_sequence;
+    known.waiting_since = 0;
+  }
+}
+
+/** What is under way on a path that is gone goes by others; another one may get its slot. */
+void PathScheduler::forget(uint8_t slot) {
+  for (uint64_t counter = first_remembered(); counter < next_counter_; counter++) {
+    SentPacket* packet = ring_.find(counter);
+    if (packet == nullptr || packet->slot != slot) continue;
+    if (packet->state == SentState::in_flight) lose(*packet);
+    packet->slot = SentPacket::NO_SLOT;
+  }
+  known_[slot] = {};
 }
 
 bool PathScheduler::usable(const Path& path) const {
   const Known& known = known_[path.slot];
-  return (path.weight > 0 || standby_only_) && known.estimate.known() && !known.dead;
+  return known.carries && known.estimate.known() && !known.dead;
 }
 
 unsigned PathScheduler::fastest(uint64_t now, unsigned except) const {
@@ -120,10 +142,10 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
   return static_cast<double>(ready_arrival - latest_arrival) <= wait_ns ? ready : NONE;
 }
 
-uint64_t PathScheduler::room_at(uint64_t now) const {
+uint64_t PathScheduler::room_at() const {
   uint64_t at = UINT64_MAX;
   for (const Path& path : paths_) {
-    if (usable(path)) at = std::min(at, known_[path.slot].estimate.room_at(now));
+    if (usable(path)) at = std::min(at, known_[path.slot].estimate.room_at());
   }
   return at;
 }
@@ -227,6 +249,7 @@ bool PathScheduler::report(const MultipathReport& report, uint64_t now) {
   greatest_reported_ = report.greatest;
   note_arrivals(report, now);
   note_received(report, now);
+  rest_paths(now);
   give_up_below(report.first_word * 64);
   find_lost(report);
   refresh_hold(now);
@@ -243,6 +266,28 @@ void PathScheduler::follow_clock(uint64_t clock_ns, uint64_t now) {
   for (const Path& path : paths_) known_[path.slot].estimate.set_cap(path.cap_bytes_per_second);
 }
 
+/**
+ * Estimates of delay from a standing queue would grow for ever. Paths may lead through the same line, also those of other
+ * peers: so all rest at the same time.
+ */
+void PathScheduler::rest_paths(uint64_t now) {
+  const uint64_t stretch = now / STRETCH_NS;
+  if (stretch == stretch_) return;
+  const bool rested = stretch > stretch_ + 1;
+  stretch_ = stretch;
+  uint64_t until = now;
+  for (const Path& path : paths_) {
+    if (usable(path)) until = std::max(until, now + known_[path.slot].estimate.backlog_ns(now));
+  }
+  until = std::min(until + REST_NS, now + MAX_REST_NS);
+  for (const Path& path : paths_) {
+    PathEstimator& estimate = known_[path.slot].estimate;
+    estimate.begin_stretch();
+    if (rested) estimate.begin_stretch();
+    estimate.rest(until);
+  }
+}
+
 /** The peer should know soon if the time that packets are worth waiting for has changed much. */
 void PathScheduler::refresh_hold(uint64_t now) {
   const uint32_t hold = hold_us();
@@ -255,6 +300,7 @@ void PathScheduler::note_arrivals(const MultipathReport& report, uint64_t now) {
     SentPacket* packet = ring_.find(report.paths[i].counter);
     // What went twice came by a path that nobody knows; what was heard of before tells nothing new.
     if (packet == nullptr || packet->resent != 0 || packet->state != SentState::in_flight) continue;
+    if (packet->slot == SentPacket::NO_SLOT) continue;
     Known& known = known_[packet->slot];
     if (packet->path_sequence <= known.arrived_sequence) continue;
     const uint64_t held = report.clock_ns - report.paths[i].at_ns;
@@ -264,7 +310,7 @@ void PathScheduler::note_arrivals(const MultipathReport& report, uint64_t now) {
                               ? round_trip
                               : (known.round_trip_ns * 15 + round_trip) / 16;
     known.estimate.set_round_trip(known.round_trip_ns);
-    known.estimate.arrived(packet->sent, report.paths[i].at_ns - clock_offset_ns_, now);
+    known.estimate.arrived(packet->sent, report.paths[i].at_ns - clock_offset_ns_);
     settle(*packet, now);
   }
 }
@@ -284,8 +330,9 @@ void PathScheduler::note_received(const MultipathReport& report, uint64_t now) {
 }
 
 void PathScheduler::settle(SentPacket& packet, uint64_t now) {
-  Known& known = known_[packet.slot];
   packet.state = SentState::arrived;
+  if (packet.slot == SentPacket::NO_SLOT) return;
+  Known& known = known_[packet.slot];
   // A packet that was sent again may have arrived by the way it went first.
   if (packet.resent == 0) {
     known.dead = false;
@@ -353,8 +400,8 @@ void PathScheduler::tick(uint64_t now) {
 
 bool PathScheduler::take_request(MultipathRequest& request, uint64_t now) {
   if (now < request_due_at_ || paths_.size() < 2) return false;
-  const bool searching = !informed_ || std::any_of(paths_.begin(), paths_.end(), [&](const Path& path) {
-    return known_[path.slot].dead || !known_[path.slot].estimate.known();
+  const bool searching = !informed_ || std::any_of(known_.begin(), known_.end(), [](const Known& known) {
+    return known.carries && (known.dead || !known.estimate.known());
   });
   const bool missed = now - last_report_at_ > REPORTS_MISSED_NS;
   const bool hopeless = unanswered_requests_ > MAX_UNANSWERED;

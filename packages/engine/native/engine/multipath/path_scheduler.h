@@ -22,8 +22,11 @@ class PathScheduler {
  public:
   static constexpr unsigned NONE = MAX_PATHS;
 
-  /** Takes over the peer's paths and the session that sends; what is known of a path that stays is kept. */
-  void use(const PathTable& paths, uint32_t session_index);
+  /**
+   * Takes over the peer's paths and the session that sends; what is known of a path that stays is kept. `session` tells it
+   * from all others of the device, `session_index` is what the peer calls it.
+   */
+  void use(const PathTable& paths, uint32_t session_index, uint64_t session);
 
   /** False while the peer has not answered of any path that lives: then there is nothing to choose by. */
   bool informed(uint64_t now) const { return informed_ && fastest(now) != NONE; }
@@ -35,7 +38,7 @@ class PathScheduler {
    */
   unsigned choose(size_t bytes, size_t waiting, uint64_t now);
   /** When `choose` may find room that it does not find now. */
-  uint64_t room_at(uint64_t now) const;
+  uint64_t room_at() const;
   /** True if the next packet is better dropped, so that those who send too much notice, than put behind `waiting` bytes. */
   bool drops(size_t waiting, uint64_t now);
 
@@ -56,7 +59,7 @@ class PathScheduler {
   /** A lost packet that may be sent again, and its sealed message; null if there is none. */
   const uint8_t* next_lost(uint64_t& counter, size_t& len);
 
-  /** True if requests are due, by every path. */
+  /** True if requests are due, by every path that carries. */
   bool take_request(MultipathRequest& request, uint64_t now);
   /** There has been traffic of late. */
   bool active(uint64_t now) const { return now - last_data_at_ < IDLE_NS; }
@@ -67,6 +70,8 @@ class PathScheduler {
   uint64_t lost_packets(unsigned index) const { return known_[paths_[index].slot].lost_packets; }
   uint64_t resent_packets(unsigned index) const { return known_[paths_[index].slot].resent_packets; }
   bool dead(unsigned index) const { return known_[paths_[index].slot].dead; }
+  /** Not on standby. */
+  bool carries(const Path& path) const { return path.weight > 0 || standby_only_; }
   const std::vector<Path>& paths() const { return paths_; }
 
  private:
@@ -75,6 +80,7 @@ class PathScheduler {
   struct Known {
     PathAddress to;
     bool used = false;
+    bool carries = false;
     PathEstimator estimate;
     uint64_t round_trip_ns = 0;
     uint64_t sent_sequence = 0;
@@ -86,6 +92,8 @@ class PathScheduler {
     uint64_t resent_packets = 0;
   };
 
+  void begin_session(uint32_t index, uint64_t session);
+  void forget(uint8_t slot);
   bool usable(const Path& path) const;
   void note_arrivals(const MultipathReport& report, uint64_t now);
   void note_received(const MultipathReport& report, uint64_t now);
@@ -96,6 +104,7 @@ class PathScheduler {
   void bury(Known& known);
   uint32_t hold_us() const;
   void refresh_hold(uint64_t now);
+  void rest_paths(uint64_t now);
   void follow_clock(uint64_t clock_ns, uint64_t now);
   uint64_t first_remembered() const {
     return std::max(floor_, next_counter_ - std::min(next_counter_, SentRing::COUNTERS));
@@ -118,6 +127,7 @@ class PathScheduler {
   SentRing ring_;
   bool has_session_ = false;
   uint32_t session_index_ = 0;
+  uint64_t session_ = 0;
   /** Counters from here on are not settled. */
   uint64_t floor_ = 0;
   uint64_t next_counter_ = 0;
@@ -137,6 +147,8 @@ class PathScheduler {
   /** When the fastest path last had no room. */
   uint64_t crowded_at_ = 0;
   bool full_ = false;
+  /** Which stretch of time it is, from one rest to the next. */
+  uint64_t stretch_ = 0;
   /** Bytes that may be sent again: these, and a share of what is sent. */
   static constexpr double FIRST_RESEND_BYTES = 300'000;
   double resend_allowance_ = FIRST_RESEND_BYTES;

@@ -16,6 +16,9 @@ namespace asterism {
 enum class SentState : uint8_t { none, in_flight, arrived, lost };
 
 struct SentPacket {
+  /** Its path is not in the table any more. */
+  static constexpr uint8_t NO_SLOT = 0xFF;
+
   uint64_t counter = 0;
   PathEstimator::Sent sent;
   /** The how-many-eth packet of its path. */

@@ -26,7 +26,7 @@ namespace asterism {
   X(unknown_datagram, "unknown-datagram")     /* neither WireGuard nor STUN */ \
   X(malformed_datagram, "malformed-datagram") \
   X(bad_mac1, "bad-mac1")                     \
-  X(rate_limited, "rate-limited")             /* more for TypeScript than it should see: control datagrams, agents' packets */ \
+  X(rate_limited, "rate-limited")             /* more than is of use: control datagrams, agents' and engines' packets */ \
   X(events_full, "events-full")               /* TypeScript does not keep up */ \
   X(unknown_index, "unknown-index")           /* type 4 for no session of ours */ \
   X(session_expired, "session-expired")       /* REJECT_AFTER_TIME or REJECT_AFTER_MESSAGES */ \

@@ -60,6 +60,8 @@ struct Peer {
     uint64_t roamed_version = 0;
     /** Inner packets for the agent itself, which cost it far more than the sender. */
     TokenBucket passed_up{500, 500};
+    /** Requests and reports: at most 200 reports a second, and 160 requests, are of use. */
+    TokenBucket multipath{500, 250};
     /** While the peer spreads its packets. */
     std::unique_ptr<PathReceiver> paths;
     /** While flows to the peer fill its paths. */

@@ -27,6 +27,8 @@ struct Session {
   }
 
   Peer* peer = nullptr;
+  /** Differs from every other session of the device. */
+  uint64_t serial = 0;
   uint32_t local_index = 0;
   uint32_t remote_index = 0;
   uint64_t expires_at_ns = 0;
