@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Dialer } from "@asterism/client";
 import { looksLikeAgentMessage } from "@asterism/core/inner";
-import type { Mesh, MeshEffect } from "@asterism/core/mesh";
+import { type Mesh, type MeshEffect, TRAFFIC_LOOK_MS } from "@asterism/core/mesh";
 import type { LinkId, PathAddress } from "@asterism/core/net";
 import type { ClockReading, Instant } from "@asterism/core/time";
 import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, type PeerId } from "@asterism/engine";
@@ -10,9 +10,8 @@ import { type LinkCounts, LinkTraffic } from "../links/link-traffic.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
 import { RecentTraffic, type RecentUse } from "./recent-traffic.ts";
 import { RelayStreams } from "./relay-streams.ts";
+import { TrafficPolls } from "./traffic-polls.ts";
 
-/** How often the traffic counters of peers with a session are read. */
-const TRAFFIC_INTERVAL_MS = 1_000;
 /** A timer that is this late means that the host or the agent slept (or was starved, which is as bad for paths). */
 const SLEEP_SUSPECTED_MS = 5_000;
 
@@ -67,7 +66,7 @@ export class MeshShell {
   readonly #linkTraffic: LinkTraffic;
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt: Instant | undefined;
-  readonly #traffic: NodeJS.Timeout;
+  readonly #traffic: TrafficPolls;
   #lastTickAt: Instant = monotonicNow();
   #stopped = false;
 
@@ -81,7 +80,16 @@ export class MeshShell {
       onOpened: (streamId, linkId) => this.run((mesh, time) => mesh.handleStreamOpened(streamId, linkId, time)),
       onClosed: (streamId) => this.run((mesh, time) => mesh.handleStreamClosed(streamId, time)),
     });
-    this.#traffic = setInterval(() => this.#pollTraffic(), TRAFFIC_INTERVAL_MS);
+    this.#traffic = new TrafficPolls({
+      peers: () => this.connectedPeers(),
+      read: (nodeId) => this.counters(nodeId),
+      onNews: (news) => {
+        this.run((mesh, time) => {
+          for (const [id, counters] of news) mesh.handleTraffic(id, counters, time, this.#watchSpread(id));
+        });
+      },
+      onTick: () => this.#noticeSleep(),
+    });
   }
 
   get mesh(): Mesh {
@@ -145,7 +153,7 @@ export class MeshShell {
 
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#traffic);
+    this.#traffic.stop();
     clearTimeout(this.#alarm);
     this.#streams.closeAll();
   }
@@ -304,6 +312,7 @@ export class MeshShell {
     this.#nodeIds.delete(peerId);
     this.#sessions.delete(nodeId);
     this.#recentTraffic.forget(nodeId);
+    this.#traffic.forget(nodeId);
   }
 
   #addSession(nodeId: string, localIndex: number): void {
@@ -321,16 +330,6 @@ export class MeshShell {
     return sessions;
   }
 
-  #pollTraffic(): void {
-    this.#noticeSleep();
-    this.run((mesh, time) => {
-      for (const [nodeId, sessions] of this.#sessions) {
-        const counters = sessions.size > 0 ? this.counters(nodeId) : undefined;
-        if (counters !== undefined) mesh.handleTraffic(nodeId, counters, time, this.#watchSpread(nodeId));
-      }
-    });
-  }
-
   /** Notes how the packets are spread. Returns the paths by which nothing arrives. */
   #watchSpread(nodeId: string): PathAddress[] {
     if (this.mesh.peers.get(nodeId)?.isSpread !== true) {
@@ -345,7 +344,7 @@ export class MeshShell {
   /** Timers stand still while the host sleeps, the clock of deadlines does not. */
   #noticeSleep(): void {
     const now = monotonicNow();
-    const sleptMs = now - this.#lastTickAt - TRAFFIC_INTERVAL_MS;
+    const sleptMs = now - this.#lastTickAt - TRAFFIC_LOOK_MS;
     this.#lastTickAt = now;
     if (this.#stopped || sleptMs < SLEEP_SUSPECTED_MS) return;
     this.#options.logger.info({ sleptMs: Math.round(sleptMs) }, "the host was asleep");

@@ -122,7 +122,8 @@ function pairOf<T extends CarrierCandidate>([best, ...others]: readonly T[]): re
   return second === undefined ? [best] : [best, second];
 }
 
-function sharedLinks(a: CarrierCandidate, b: CarrierCandidate): number {
+/** Of both ends: 0 to 2. */
+export function sharedLinks(a: CarrierCandidate, b: CarrierCandidate): number {
   return Number(a.link === b.link) + Number(isSamePeerLink(a.peerLink, b.peerLink));
 }
 

@@ -19,15 +19,17 @@ export interface TableOptions {
   readonly carriers: readonly Path[];
   readonly mode: TrafficMode;
   readonly hasTraffic: boolean;
+  /** The active path may be dead although it is trusted. */
+  readonly isHelpWanted: boolean;
 }
 
-/** The usable paths, the active one first. While it is in doubt, and none beside it is sure, another one helps out. */
+/** The usable paths, the active one first. While it may be dead, and none beside it is sure, another one helps out. */
 export function makeTable(all: Iterable<Path>, options: TableOptions, now: Instant): PathTable {
   const { active, hasTraffic } = options;
   if (active === undefined) return { paths: [], mode: "best" };
   const others = [...all].filter((path) => path !== active && path.isUsable).sort(comparePaths);
   const isTogether = options.mode !== "best" && options.carriers.length > 1;
-  const inDoubt = hasTraffic && !active.isTrusted(now) && !isTogether;
+  const inDoubt = hasTraffic && (options.isHelpWanted || !active.isTrusted(now)) && !isTogether;
   const helpers = isTogether ? others.filter((path) => options.carriers.includes(path)) : [];
   const companion = inDoubt ? companionOf(active, others, now) : undefined;
   if (companion !== undefined) helpers.push(companion);

@@ -5,7 +5,9 @@ import { comparePaths } from "./path-choice.ts";
 import type { PathSet } from "./path-set.ts";
 import {
   FAST_ENOUGH_MS,
+  FORMER_MS,
   MAX_WARM_STANDBY,
+  ONE_WAY_HEARTBEAT_MS,
   RELAYED_MEMORY_MS,
   REVIVAL_INTERVAL_MS,
   STANDBY_RECHECK_MS,
@@ -22,10 +24,13 @@ export interface RoleOptions {
   readonly hasTraffic: boolean;
   /** The active path is to last without traffic, too. */
   readonly isKept: boolean;
+  /** Data leave by the active path, and nobody answers. */
+  readonly isUnanswered: boolean;
 }
 
 /** Says which paths are active, warm or resting, and plans their checks. */
-export function assignRoles(set: PathSet, { active, carriers, hasTraffic, isKept }: RoleOptions, now: Instant): void {
+export function assignRoles(set: PathSet, options: RoleOptions, now: Instant): void {
+  const { active, carriers, hasTraffic, isKept } = options;
   const others = [...set.all()].filter((path) => path !== active && path.isUsable).sort(comparePaths);
   for (const path of set.all()) path.role = path === active ? "active" : "resting";
   for (const [index, path] of others.entries()) {
@@ -35,6 +40,8 @@ export function assignRoles(set: PathSet, { active, carriers, hasTraffic, isKept
   const isTrying = warmAgainstLoss(others, active);
   if (hasTraffic && active?.isSuspect === true) recheck(others, now);
   for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept, isInQuestion(path, active, isTrying));
+  // Where there is no other path there is nothing to gain.
+  if (options.isUnanswered && others.length > 0) active?.advanceHeartbeat(ONE_WAY_HEARTBEAT_MS);
 }
 
 /** Keeps what matters warm while a path loses much. Whether it is to be found out what delivers instead. */
@@ -60,14 +67,20 @@ function recheck(others: readonly Path[], now: Instant): void {
 }
 
 /** An outage in the middle of the network gives no sign when it ends, and must not cost a whole back-off. */
-export function reviveFormerPaths(set: PathSet): void {
+export function reviveFormerPaths(set: PathSet, isOfUse: (path: Path) => boolean = () => true): void {
   const former = [...set.all()]
-    .filter((path) => path.failed && path.answeredAt !== undefined && !path.isBeingChecked)
+    .filter((path) => path.failed && path.answeredAt !== undefined && !path.isBeingChecked && isOfUse(path))
     .sort((a, b) => (b.answeredAt ?? 0) - (a.answeredAt ?? 0))
     .slice(0, MAX_REVIVALS);
   for (const path of former) {
     if (path.lastCheckAt !== undefined) path.startRun(addMs(path.lastCheckAt, REVIVAL_INTERVAL_MS), 1);
   }
+}
+
+/** It was better than the path in use, and not long ago: a line that died without a sign comes back without one. */
+export function wasBetter(path: Path, active: Path | undefined, now: Instant): boolean {
+  if (active === undefined || path.answeredAt === undefined) return false;
+  return comparePaths(path, active) < 0 && now - path.answeredAt < FORMER_MS;
 }
 
 /** The relays on the way give up what nobody uses: when a relayed path stops counting without traffic. */

@@ -292,6 +292,12 @@ export class Path implements PathMetrics, CarrierCandidate {
     this.nextCheckAt = addMs(this.lastCheckAt, isInQuestion && hasTraffic ? SUSPICION_HEARTBEAT_MS : lossyMs);
   }
 
+  /** The heartbeat comes so long after the last check, unless it comes sooner. Leaves a run alone. */
+  advanceHeartbeat(afterMs: number): void {
+    if (this.#run !== undefined || this.lastCheckAt === undefined) return;
+    this.nextCheckAt = earliest(this.nextCheckAt, addMs(this.lastCheckAt, afterMs));
+  }
+
   /**
    * Looks for the largest datagram that passes while the path is in use. Keeps looking if it carries traffic, or if
    * only that keeps it from doing so.

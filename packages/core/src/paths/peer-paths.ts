@@ -43,7 +43,7 @@ import { PathSet } from "./path-set.ts";
 import { PathSpread } from "./path-spread.ts";
 import { activePathOf, makeTable, type PathTable, snapshotPaths, tableEquals } from "./path-table.ts";
 import type { PathDropReason, PeerPathsEvent, PeerPathsSnapshot, UsablePath } from "./path-types.ts";
-import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule } from "./path-upkeep.ts";
+import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule, wasBetter } from "./path-upkeep.ts";
 import { PeerPlace } from "./peer-place.ts";
 import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-channels.ts";
 import { SilenceWatch } from "./silence-watch.ts";
@@ -239,7 +239,8 @@ export class PeerPaths {
   handleTraffic(traffic: TrafficTimes, now: Instant): void {
     const movedAt = Math.max(traffic.lastSentAt, traffic.lastReceivedAt) as Instant;
     if (movedAt > 0 && now - movedAt < TRAFFIC_MS) this.#setDemand(movedAt, now);
-    this.#silence.handleTraffic(traffic.unansweredSince ?? (0 as Instant), this.#active.path, now);
+    const unanswered = { since: traffic.unansweredSince ?? (0 as Instant), lastSentAt: traffic.lastSentAt };
+    this.#silence.handleTraffic(unanswered, this.#active.path, now);
     for (const address of traffic.deadPaths ?? []) this.#set.get(address)?.handleDead(now);
     this.#update(now);
   }
@@ -495,10 +496,17 @@ export class PeerPaths {
     const { path: active } = this.#active;
     const [hasTraffic, isKept] = [this.#demand.hasTraffic(now), this.#demand.isKept(now)];
     this.#spread.choose(this.#set.all(), active, now);
-    assignRoles(this.#set, { active, carriers: this.#spread.kept, hasTraffic, isKept }, now);
+    const isUnanswered = hasTraffic && this.#silence.isOpen(active, now);
+    assignRoles(this.#set, { active, carriers: this.#spread.kept, hasTraffic, isKept, isUnanswered }, now);
     for (const path of this.#set.all()) path.searchMtu(this.#demand.hasTraffic(now), now);
     this.#checks.isInDoubt = hasTraffic && this.#active.doubtedSince !== undefined;
+    const wasSuspect = active?.isSuspect;
     this.#sendDueChecks(now);
+    // The other paths are asked, and the peer is told by them, without waiting for what comes next.
+    if (active?.isSuspect !== wasSuspect) {
+      this.#update(now);
+      return;
+    }
     this.#sendDueCalls(now);
     this.#reportTable(now);
     this.#deadline = this.#computeDeadline(now);
@@ -546,14 +554,17 @@ export class PeerPaths {
 
   /** Keeps looking for a path, or for a better one, while there is traffic. */
   #pursue(now: Instant): void {
-    if (this.#spread.isWanted && this.#demand.hasTraffic(now)) reviveFormerPaths(this.#set);
+    const { path: active } = this.#active;
+    const hasTraffic = this.#demand.hasTraffic(now);
+    if (this.#spread.isWanted && hasTraffic) reviveFormerPaths(this.#set);
     if (this.#active.isSettled(now)) {
       this.#attempts.succeed();
-      this.#upgrades.pursue(this.#set, this.#active.path, this.#demand.hasTraffic(now), now);
+      if (hasTraffic) reviveFormerPaths(this.#set, (path) => wasBetter(path, active, now));
+      this.#upgrades.pursue(this.#set, active, hasTraffic, now);
       return;
     }
     this.#upgrades.stop();
-    const isSought = this.#demand.hasTraffic(now) || (this.#demand.isKept(now) && this.#active.path === undefined);
+    const isSought = hasTraffic || (this.#demand.isKept(now) && active === undefined);
     if (!isSought) {
       this.#attempts.pause();
       return;
@@ -608,7 +619,14 @@ export class PeerPaths {
   #reportTable(now: Instant): void {
     const { path: active } = this.#active;
     const { carriers, choice } = this.#spread;
-    const options = { active, carriers, mode: choice.decision.mode, hasTraffic: this.#demand.hasTraffic(now) };
+    const isHelpWanted = this.#silence.wantsHelp(active, now);
+    const options = {
+      active,
+      carriers,
+      mode: choice.decision.mode,
+      hasTraffic: this.#demand.hasTraffic(now),
+      isHelpWanted,
+    };
     const table = makeTable(this.#set.all(), options, now);
     const isKnown = tableEquals(table, this.#table);
     this.#table = table;

@@ -1,32 +1,43 @@
 import type { Instant } from "../time.ts";
 import type { Path } from "./path.ts";
-import { DATA_SILENCE_CONFIRMED_MS, DATA_SILENCE_MS, PEER_DOUBT_GAP_MS } from "./timings.ts";
+import {
+  DATA_SILENCE_CONFIRMED_MS,
+  DATA_SILENCE_MS,
+  ONE_WAY_CONFIRMED_MS,
+  PEER_DOUBT_GAP_MS,
+  PEER_DOUBT_MS,
+  SENDING_MS,
+} from "./timings.ts";
+
+/** What the engine says of data to the peer that nobody has answered. */
+interface UnansweredData {
+  /** The first of it since the peer was last heard. */
+  readonly since: Instant;
+  readonly lastSentAt: Instant;
+}
 
 /**
  * Data that nobody answers is a reason to check the active path before its heartbeat is due: a NAT that has lost its
- * mappings, or a relay that has died, gives no other sign. A peer that only receives keeps silent for up to 10 s
- * (WireGuard paper §6.5), so silence is no proof: one run of checks for each time that it begins.
+ * mappings, a line that has died, or a relay, gives no other sign. A peer that only receives keeps silent for up to 10 s
+ * (WireGuard paper §6.5), so silence is no proof. While it lasts the path is checked often, as only answers to checks tell
+ * that it works.
  *
  * Who only answers hears no silence once the peer sends by another path: checks of the peer say that its path does not
  * answer.
  */
 export class SilenceWatch {
+  #unanswered: UnansweredData | undefined;
   /** Since when data is unanswered, for which the active path is being checked. */
   #checkedFor: Instant | undefined;
   /** When the active path was last checked because the peer said so. */
   #askedAt: Instant | undefined;
 
-  /** `unansweredSince`: first data packet since the peer was last heard; 0 if there is none. */
-  handleTraffic(unansweredSince: Instant, active: Path | undefined, now: Instant): void {
-    if (unansweredSince <= 0) {
-      this.#checkedFor = undefined;
-      return;
-    }
-    const patienceMs = Math.max(DATA_SILENCE_MS, 3 * (active?.statistics.smoothedRttMs ?? 0));
-    if (active === undefined || unansweredSince === this.#checkedFor || now - unansweredSince < patienceMs) return;
-    if ((active.answeredAt ?? 0) > unansweredSince) return;
-    this.#checkedFor = unansweredSince;
-    active.startRun(now);
+  /** `since`: first data packet since the peer was last heard; 0 if there is none. */
+  handleTraffic({ since, lastSentAt }: UnansweredData, active: Path | undefined, now: Instant): void {
+    this.#unanswered = since > 0 ? { since, lastSentAt } : undefined;
+    if (active === undefined || since === this.#checkedFor || !this.isOpen(active, now)) return;
+    this.#checkedFor = since;
+    if ((active.answeredAt ?? 0) <= since) active.startRun(now);
   }
 
   /** The path that the peer uses does not answer it: ours may be dead, too. */
@@ -36,12 +47,36 @@ export class SilenceWatch {
     active?.startRun(now);
   }
 
+  /** Data leave by the path, and nobody answers. */
+  isOpen(active: Path | undefined, now: Instant): boolean {
+    if (active === undefined || this.#unanswered === undefined) return false;
+    const { since, lastSentAt } = this.#unanswered;
+    return now - since >= patienceMs(DATA_SILENCE_MS, 1.5, active) && now - lastSentAt < SENDING_MS;
+  }
+
+  /** Data are to go by another path as well, until a check shows whether the active one works. */
+  wantsHelp(active: Path | undefined, now: Instant): boolean {
+    if (active === undefined) return false;
+    return this.#isAsked(active, now) || (active.isSuspect && this.isOpen(active, now));
+  }
+
   /** Data, ours or the peer's, and checks are both unanswered: the path is to be doubted although its trust has not run out. */
   isConfirmed(active: Path | undefined, now: Instant): active is Path {
     if (active?.unansweredSince === undefined || !active.isSuspect || active.doubtedAt !== undefined) return false;
-    const checkedFor = Math.max(this.#checkedFor ?? 0, this.#askedAt ?? 0);
-    if (checkedFor <= (active.answeredAt ?? 0)) return false;
-    const patienceMs = Math.max(DATA_SILENCE_CONFIRMED_MS, 3 * (active.statistics.smoothedRttMs ?? 0));
-    return now - active.unansweredSince >= patienceMs;
+    const vainMs = now - active.unansweredSince;
+    const { since = 0 } = this.#unanswered ?? {};
+    const isNewSilence = since > (active.answeredAt ?? 0) && this.isOpen(active, now);
+    if (isNewSilence || this.#isAsked(active, now)) return vainMs >= patienceMs(DATA_SILENCE_CONFIRMED_MS, 3, active);
+    // Checks get lost now and then where nothing else could have come.
+    return this.isOpen(active, now) && vainMs >= patienceMs(ONE_WAY_CONFIRMED_MS, 4, active);
   }
+
+  #isAsked(active: Path, now: Instant): boolean {
+    if (this.#askedAt === undefined || now - this.#askedAt >= PEER_DOUBT_MS) return false;
+    return this.#askedAt > (active.answeredAt ?? 0);
+  }
+}
+
+function patienceMs(leastMs: number, roundTrips: number, { statistics }: Path): number {
+  return Math.max(leastMs, roundTrips * (statistics.smoothedRttMs ?? 0));
 }

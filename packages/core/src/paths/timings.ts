@@ -29,10 +29,18 @@ export const MAX_WARM_STANDBY = 4;
 /** So many checks in a row, over so long, without an answer: the path is silent and not trusted any more. */
 export const SILENT_CHECKS = 5;
 export const SILENT_MS = 1_500;
-/** Data that is unanswered for so long, or three round trips, has the active path checked at once. */
-export const DATA_SILENCE_MS = 300;
+/** Data that is unanswered for so long, or one and a half round trips, has the active path checked at once. */
+export const DATA_SILENCE_MS = 200;
 /** If checks are not answered either for so long, or three round trips, the path is doubted. */
 export const DATA_SILENCE_CONFIRMED_MS = 450;
+/** As long as data leave and nobody answers, be it that the peer only receives: checks of the active path. */
+export const ONE_WAY_HEARTBEAT_MS = 250;
+/** Then it is doubted if they are not answered for so long, or four round trips. */
+export const ONE_WAY_CONFIRMED_MS = 800;
+/** Data leave, as far as the counters tell, which are looked at every second. */
+export const SENDING_MS = 2_000;
+/** What a peer says of its path counts for so long, or until ours has answered. */
+export const PEER_DOUBT_MS = 2_000;
 /** A peer whose path does not answer has the active path checked at most this often. */
 export const PEER_DOUBT_GAP_MS = 400;
 /** A path that worked has failed when a run's worth of checks, over so long, brought nothing. */
@@ -60,8 +68,12 @@ export const FAST_ENOUGH_MS = 5;
  */
 export const KEPT_MS = 600_000;
 export const KEPT_SPREAD_MS = 2_000;
-/** Paths that once worked are tried this often beside the attempts, while nothing direct works. */
+/**
+ * Paths that once worked are tried this often beside the attempts, while nothing direct works, or if they were better than
+ * what works: these for so long after they answered.
+ */
 export const REVIVAL_INTERVAL_MS = 5_000;
+export const FORMER_MS = 600_000;
 /** Calls: a few at once, as what there is to tell comes bit by bit, then this far apart. */
 export const OUTGOING_CALL_BURST = 4;
 export const CALL_GAP_MS = 250;

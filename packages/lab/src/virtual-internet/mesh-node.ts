@@ -12,21 +12,27 @@ import {
   type NodeKeyPair,
 } from "@asterism/core/identity";
 import { type AgentMessage, parseAgentMessage } from "@asterism/core/inner";
-import { type Aead, Mesh, type MeshEffect, type Pin } from "@asterism/core/mesh";
+import {
+  type Aead,
+  Mesh,
+  type MeshEffect,
+  type Pin,
+  SENDING_LOOK_MS,
+  TRAFFIC_LOOK_MS,
+  TrafficLooks,
+} from "@asterism/core/mesh";
 import type { LinkId, PathAddress, UdpAddress } from "@asterism/core/net";
-import { candidatePriority, type LocalCandidate, MULTIPATH_CAPABILITY } from "@asterism/core/paths";
+import { type LinkTraits, MULTIPATH_CAPABILITY } from "@asterism/core/paths";
 import { looksLikeStun } from "@asterism/core/stun";
 import { addMs, type ClockReading, earliest, type Instant } from "@asterism/core/time";
 import { encodeChannelData, looksLikeChannelData, parseChannelData, TurnStreamReader } from "@asterism/core/turn";
+import { NodeUplinks } from "./node-uplinks.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { VirtualStream } from "./stream-stack.ts";
 import { VirtualEngine, type VirtualEngineEvent } from "./virtual-engine.ts";
 import type { VirtualHost, VirtualInterface, VirtualMachine } from "./virtual-host.ts";
 
 const NETWORK_ID = "net-1";
-/** As often as the agent reads the counters. */
-const TRAFFIC_INTERVAL_MS = 1_000;
-const PORT = 41_641;
 const FIRST_EXTRA_PORT = 42_000;
 
 /** How calls travel between members. */
@@ -79,12 +85,13 @@ export class MeshNode implements VirtualMachine {
   onAgentMessage: ((from: string, message: AgentMessage) => boolean) | undefined;
   readonly #options: MeshNodeOptions;
   readonly #outgoing: { to: PathAddress; bytes: Uint8Array }[] = [];
-  readonly #uplinks: { readonly linkId: LinkId; readonly on: VirtualInterface }[] = [];
+  readonly #uplinks: NodeUplinks;
   readonly #streams = new Map<number, NodeStream>(); // bounded: by the mesh
   /** Opened beside the uplinks' own. */
   readonly #sockets = new Set<LinkId>(); // bounded: by the mesh
   mostSockets = 0;
   #nextPort = FIRST_EXTRA_PORT;
+  readonly #looks = new TrafficLooks();
   #trafficAt: Instant | undefined;
   #sequence = 1;
   #isStopped = false;
@@ -92,6 +99,7 @@ export class MeshNode implements VirtualMachine {
   constructor(options: MeshNodeOptions) {
     this.#options = options;
     this.host = options.host;
+    this.#uplinks = new NodeUplinks(options.host);
     const random = new SeededRandom(options.seed);
     const randomBytes = (sizeBytes: number): Uint8Array => random.bytes(sizeBytes);
     this.identity = options.identity ?? {
@@ -154,23 +162,44 @@ export class MeshNode implements VirtualMachine {
   }
 
   get uplinks(): VirtualInterface[] {
-    return this.#uplinks.map(({ on }) => on);
+    return this.#uplinks.interfaces;
   }
 
-  addUplink(on: VirtualInterface): void {
-    this.#uplinks.push({ linkId: this.host.openSocket(on, PORT), on });
+  interfaceOf(linkId: LinkId): VirtualInterface | undefined {
+    return this.#uplinks.interfaceOf(linkId);
+  }
+
+  addUplink(on: VirtualInterface, traits?: LinkTraits): void {
+    this.#uplinks.add(on, traits);
     this.offerCandidates();
   }
 
   /** Tells the mesh which addresses the host has. */
   offerCandidates(): void {
-    const candidates = this.#uplinks.flatMap(({ linkId, on }, index): LocalCandidate[] => {
-      const priority = candidatePriority("host", this.#uplinks.length - index);
-      return [on.ipv4, on.ipv6].flatMap((address) =>
-        address === undefined ? [] : [{ kind: "host", address: { address, port: PORT }, linkId, priority }],
-      );
-    });
-    this.act((mesh, time) => mesh.handleHostCandidates(candidates, time));
+    this.act((mesh, time) => mesh.handleHostCandidates(this.#uplinks.candidates(), time));
+  }
+
+  /** As the agent does when an interface is gone, or has come: the mesh hears of it before the socket is closed. */
+  removeUplink(on: VirtualInterface): void {
+    const linkId = this.#uplinks.linkOf(on);
+    if (linkId === undefined) return;
+    this.#uplinks.drop(on);
+    this.#changeLink(linkId);
+    this.host.closeSocket(linkId);
+  }
+
+  restoreUplink(on: VirtualInterface, traits?: LinkTraits): void {
+    this.#changeLink(this.#uplinks.add(on, traits));
+  }
+
+  /** The uplink has other addresses than before, or leads elsewhere. */
+  handleRoamed(on: VirtualInterface): void {
+    const linkId = this.#uplinks.linkOf(on);
+    if (linkId !== undefined) this.#changeLink(linkId);
+  }
+
+  #changeLink(linkId: LinkId): void {
+    this.act((mesh, time) => mesh.handleLinkChange(this.#uplinks.candidates(), new Set([linkId]), time));
   }
 
   /** An input for the mesh, as of the server or the host. */
@@ -203,7 +232,7 @@ export class MeshNode implements VirtualMachine {
   stop(): void {
     this.#isStopped = true;
     this.host.halt(this);
-    for (const { linkId } of this.#uplinks) this.host.closeSocket(linkId);
+    this.#uplinks.closeAll();
     for (const { stream } of this.#streams.values()) stream.close();
     this.#streams.clear();
     for (const linkId of this.#sockets) this.host.closeSocket(linkId);
@@ -230,7 +259,8 @@ export class MeshNode implements VirtualMachine {
     if (this.#trafficAt !== undefined && now >= this.#trafficAt) {
       this.#trafficAt = undefined;
       for (const nodeId of this.engine.peersWithSession()) {
-        this.mesh.handleTraffic(nodeId, this.engine.facts(nodeId), time);
+        const facts = this.#looks.look(nodeId, () => this.engine.facts(nodeId), now);
+        if (facts !== undefined) this.mesh.handleTraffic(nodeId, facts, time);
       }
     }
     this.mesh.handleTimeout(time);
@@ -317,11 +347,12 @@ export class MeshNode implements VirtualMachine {
     for (let effect = this.mesh.pollEffect(); effect !== undefined; effect = this.mesh.pollEffect()) {
       this.#apply(effect, now);
     }
-    if (this.engine.hasSession) this.#trafficAt ??= addMs(now, TRAFFIC_INTERVAL_MS);
+    if (!this.engine.hasSession) return;
+    this.#trafficAt ??= addMs(now, this.#looks.isAnySending ? SENDING_LOOK_MS : TRAFFIC_LOOK_MS);
   }
 
   #openSocket(nodeId: string | null, like: LinkId, now: Instant): void {
-    const on = this.#uplinks.find(({ linkId }) => linkId === like)?.on;
+    const on = this.#uplinks.interfaceOf(like);
     const linkId = on && this.host.openSocket(on, this.#nextPort++);
     if (linkId !== undefined) this.#sockets.add(linkId);
     this.mostSockets = Math.max(this.mostSockets, this.#sockets.size);
@@ -358,6 +389,7 @@ export class MeshNode implements VirtualMachine {
         return;
       case "remove-peer":
         this.engine.removePeer(effect.nodeId);
+        this.#looks.forget(effect.nodeId);
         return;
       case "set-paths":
         this.engine.setPaths(effect.nodeId, effect.paths, effect.mode);

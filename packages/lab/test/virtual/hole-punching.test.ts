@@ -112,7 +112,8 @@ describe("symmetric with port-restricted", () => {
     world.routers.get(rebooted)?.reboot();
     world.talk(a, b, 200, 30_000);
     expect([isDirect(a, b), isDirect(b, a)]).toEqual([true, true]);
-    expect(a.extraSockets).toBe(1);
+    // None, where the port that was hit is that of the first socket.
+    expect(a.extraSockets).toBeLessThanOrEqual(1);
   });
 
   it("closes the adopted socket when nobody has talked for long, and punches anew when somebody does", () => {
