@@ -1,7 +1,7 @@
 /** Members with several lines each: lines that vanish, come back, roam, cost, or swallow everything without a sign. */
 import { describe, expect, it } from "vitest";
 import { SeededRandom } from "../../src/virtual-internet/seeded-random.ts";
-import { carrierOf, type Flow, LinksWorld, type Member, talk } from "./links-world.ts";
+import { carrierOf, choose, type Flow, LinksWorld, type Member, talk } from "./links-world.ts";
 
 /** Both ends have two lines, of which the first is faster. */
 function pair(seed = 1): { world: LinksWorld; a: Member; b: Member } {
@@ -21,6 +21,25 @@ function isHelped({ node }: Member, peer: Member): boolean {
 function checksSent({ node }: Member): number {
   return node.host.sentPackets;
 }
+
+describe("a line whose interface is gone", () => {
+  it.each(["best", "aggregate", "redundant"] as const)(
+    "costs nobody a second, and is used when it is back: %s",
+    (mode) => {
+      const { world, a, b } = pair();
+      for (const member of [a, b]) choose(member, mode);
+      talk(world, [a, b], "both", 5_000);
+      for (const { links } of [a, b]) {
+        expect(carrierOf(a, b)).toBe(a.links[0]!.on);
+        links[0]!.vanish();
+        expect(talk(world, [a, b], "both", 5_000)).toBeLessThan(500);
+        links[0]!.comeBack();
+        expect(talk(world, [a, b], "both", 5_000)).toBeLessThan(100);
+      }
+      expect([carrierOf(a, b), carrierOf(b, a)]).toEqual([a.links[0]!.on, b.links[0]!.on]);
+    },
+  );
+});
 
 describe("a line that swallows everything without a sign", () => {
   const FLOWS: readonly Flow[] = ["both", "answers", "one-way"];
