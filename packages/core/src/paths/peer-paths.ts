@@ -32,6 +32,7 @@ import { nextToCheck } from "./check-queue.ts";
 import { Demand } from "./demand.ts";
 import { type Deadline, EarliestDeadline } from "./earliest-deadline.ts";
 import { HolePunch } from "./hard-nat/hole-punch.ts";
+import { isOpen } from "./hard-nat/punch-plan.ts";
 import { PunchTurn } from "./hard-nat/punch-turn.ts";
 import type { PunchSituation } from "./hard-nat/punch-types.ts";
 import { isAnyLossy, isStreamBetter } from "./loss-avoidance.ts";
@@ -578,7 +579,7 @@ export class PeerPaths {
   }
 
   #punchSituation(now: Instant): PunchSituation {
-    const isSettled = this.#active.isSettled(now);
+    const isSettled = this.#active.isSettled(now) || isOpen(this.#set.all());
     return {
       isSettled,
       isWanted: !isSettled && this.#demand.hasTraffic(now),

@@ -29,8 +29,8 @@ export class Attachment {
   isUp = true;
   /** Somebody on the way to the device holds packets back for so long. */
   holdBackMs: ((packet: Packet) => number) | undefined;
-  /** Nothing passes between this one and these. */
-  readonly #cutOff = new Set<Attachment>(); // bounded: attachments of the scenario
+  /** Size of the largest packet that passes to these, 0 if none does. */
+  readonly #largestBytes = new Map<Attachment, number>(); // bounded: attachments of the scenario
 
   constructor(device: Device, segment: Segment, conditions: AttachmentConditions, world: World) {
     this.device = device;
@@ -41,17 +41,26 @@ export class Attachment {
 
   /** Separates two networks on the same segment from each other, or joins them again. */
   setCutOff(other: Attachment, isCutOff: boolean): void {
+    this.setLargestPacket(other, isCutOff ? 0 : undefined);
+  }
+
+  /** Larger packets vanish between the two; undefined lifts that. */
+  setLargestPacket(other: Attachment, largestBytes: number | undefined): void {
     for (const [one, another] of [
       [this, other],
       [other, this],
     ] as const) {
-      if (isCutOff) one.#cutOff.add(another);
-      else one.#cutOff.delete(another);
+      if (largestBytes === undefined) one.#largestBytes.delete(another);
+      else one.#largestBytes.set(another, largestBytes);
     }
   }
 
+  largestPacketTo(other: Attachment): number {
+    return this.#largestBytes.get(other) ?? Number.POSITIVE_INFINITY;
+  }
+
   isCutOffFrom(other: Attachment): boolean {
-    return this.#cutOff.has(other);
+    return this.largestPacketTo(other) === 0;
   }
 
   get isLossy(): boolean {
@@ -109,8 +118,9 @@ export class Segment {
     const target = this.#owners.get(address) ?? this.#announced.get(address) ?? this.#gateway;
     if (!from.isUp) this.#drop(packet, from, this.name, "link down");
     else if (target === undefined || target === from) this.#drop(packet, from, this.name, "no route");
-    else if (from.isCutOffFrom(target)) this.#drop(packet, from, target.device.name, "cut off");
-    else this.#pass(packet, from, target, from.up, () => this.#descend(packet, from, target));
+    else if (packetSizeBytes(packet) > from.largestPacketTo(target)) {
+      this.#drop(packet, from, target.device.name, from.isCutOffFrom(target) ? "cut off" : "too large on the way");
+    } else this.#pass(packet, from, target, from.up, () => this.#descend(packet, from, target));
   }
 
   #descend(packet: Packet, from: Attachment, target: Attachment): void {

@@ -63,4 +63,15 @@ describe("a direct path that carries small packets only", () => {
     world.talk(a, b, 100, 20_000);
     expect(isRelayed(a, b)).toBe(true);
   });
+
+  it("is no reason to guess ports: other ones lead to the same narrow path", () => {
+    const world = new RelayWorld();
+    world.relay("relay", "198.51.100.1", LINE);
+    const [a, b] = [world.node("a", null), world.node("b", null)];
+    a.uplinks[0]!.attachment.setLargestPacket(b.uplinks[0]!.attachment, 600);
+    world.introduce();
+    world.talk(a, b, 100, 60_000);
+    expect([isRelayed(a, b), isRelayed(b, a)]).toEqual([true, true]);
+    expect(whys(a, b)).toEqual(["the first path that answered", "large packets vanish on the former path"]);
+  });
 });

@@ -3,6 +3,7 @@ import type { NatFacts } from "../../nat/index.ts";
 import type { LinkId, UdpAddress } from "../../net/index.ts";
 import { classifyAddress, ipFamilyOf } from "../address-class.ts";
 import type { LocalCandidate, RemoteCandidate } from "../candidate.ts";
+import type { Path } from "../path.ts";
 import { otherRole, type PunchRole } from "./punch-message.ts";
 
 export interface PunchPlan {
@@ -34,6 +35,16 @@ export function planPunch(
   if (mine === "varying") return { role: "sockets", isCertain: theirs === "same" };
   if (theirs === "varying") return { role: "ports", isCertain: mine === "same" };
   return { role: lastRole === undefined ? "ports" : otherRole(lastRole), isCertain: false };
+}
+
+/**
+ * Packets pass directly over IPv4, though something is wrong with that path: no NAT is in the way, and other ports would
+ * lead the same way.
+ */
+export function isOpen(paths: Iterable<Path>): boolean {
+  return [...paths].some((path) => {
+    return path.kind === "direct" && path.family === 4 && path.isUsable && (path.isNarrow || path.isLossy);
+  });
 }
 
 /** Our public addresses over IPv4, the best first. */
