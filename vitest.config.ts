@@ -1,8 +1,10 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./tools/run/longest-first.ts";
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -11,8 +13,8 @@ export default defineConfig({
           exclude: ["**/*.netns.test.ts", "**/node_modules/**", "tools/fixtures/**"],
           // Modules keep no state of their own, so that the files of a worker can share them.
           isolate: false,
-          // By default one core is left out, which is half of two.
-          maxWorkers: availableParallelism(),
+          // One more than there are cores: some tests wait for processes and timers.
+          maxWorkers: availableParallelism() + 1,
           testTimeout: 45_000,
         },
       },

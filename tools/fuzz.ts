@@ -3,7 +3,7 @@
  * every target of the TypeScript codecs (packages/lab/test/fuzz), with a seed of this run.
  */
 import { parseArgs } from "node:util";
-import { runCommand, tool } from "./run/command.ts";
+import { printNow, runCommand, tool } from "./run/command.ts";
 import { runFuzzers } from "./run/native-groups.ts";
 
 const CODEC_TARGETS = ["run", "--project", "unit", "packages/lab/test/fuzz"];
@@ -16,7 +16,7 @@ if (!Number.isInteger(seconds) || seconds < 1) {
 }
 const native = await runFuzzers(seconds);
 const env = { ASTERISM_FUZZ_SECONDS: String(seconds), ASTERISM_FUZZ_SEED: values.seed ?? String(Date.now() % 2 ** 32) };
-const codecs = await runCommand({ program: tool("vitest"), args: CODEC_TARGETS, env }, { echo: true });
+const codecs = await runCommand({ program: tool("vitest"), args: CODEC_TARGETS, env }, { echo: printNow });
 if (native.kind !== "passed") console.log(native.reason);
 if (!codecs.ok) console.log("a codec failed; --seed with the seed above repeats it");
 if (native.kind === "passed" && codecs.ok) console.log("nothing found");

@@ -21,16 +21,27 @@ export interface CommandResult {
   readonly seconds: number;
 }
 
-const PIPE_PATIENCE_MS = 2_000;
+/** Shows text to whoever watches. */
+export type Print = (text: string | Buffer) => void;
 
-/**
- * Runs a program without a shell and without standard input.
- * `echo` shows the output as it comes; otherwise it is only kept.
- */
-export function runCommand(command: Command, { echo = false } = {}): Promise<CommandResult> {
+export const printNow: Print = (text) => void process.stdout.write(text);
+
+export interface RunOptions {
+  /** Shows the output as it comes; without it the output is only kept. */
+  readonly echo?: Print;
+  /** Takes the processors only while nobody else wants them. */
+  readonly isBackground?: boolean;
+}
+
+const PIPE_PATIENCE_MS = 2_000;
+const LOWEST_PRIORITY = ["nice", "-n", "19"];
+
+/** Runs a program without a shell and without standard input. */
+export function runCommand(command: Command, { echo, isBackground = false }: RunOptions = {}): Promise<CommandResult> {
   const startedAt = performance.now();
+  const [program = "", ...args] = [...(isBackground ? LOWEST_PRIORITY : []), command.program, ...command.args];
   return new Promise((done) => {
-    const child = spawn(command.program, command.args, {
+    const child = spawn(program, args, {
       cwd: resolve(ROOT, command.cwd ?? "."),
       env: { ...process.env, ...command.env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -38,7 +49,7 @@ export function runCommand(command: Command, { echo = false } = {}): Promise<Com
     const chunks: Buffer[] = [];
     const collect = (chunk: Buffer): void => {
       chunks.push(chunk);
-      if (echo) process.stdout.write(chunk);
+      echo?.(chunk);
     };
     child.stdout.on("data", collect);
     child.stderr.on("data", collect);

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { type Counts, NO_TESTS } from "../report/counts.ts";
-import { runCommand } from "./command.ts";
+import { type RunOptions, runCommand } from "./command.ts";
 import { runInLanes } from "./lanes.ts";
-import { nativeGroups } from "./native-groups.ts";
+import { ENGINE_BUILD, ENGINE_TESTS } from "./native-groups.ts";
 import { STATIC_STEPS } from "./static-steps.ts";
 import { countVitest, runVitest, type VitestRun } from "./vitest-run.ts";
 
@@ -13,20 +13,23 @@ export type GroupOutcome =
 
 export interface TestGroup {
   readonly name: string;
-  run(): Promise<GroupOutcome>;
+  run(options: RunOptions): Promise<GroupOutcome>;
 }
 
 const STATIC_LANES = 2;
 
 /** Lint, types, architecture: they fail the run, and count no tests when they pass. */
-async function runStatic(): Promise<GroupOutcome> {
+async function runStatic(options: RunOptions): Promise<GroupOutcome> {
   const results = await runInLanes(
     STATIC_LANES,
-    STATIC_STEPS.map(({ name, command }) => async () => ({ name, ...(await runCommand(command)) })),
+    STATIC_STEPS.map(({ name, command }) => async () => ({
+      name,
+      ...(await runCommand(command, { ...options, echo: () => undefined })),
+    })),
   );
   const failed = results.filter(({ ok }) => !ok);
   for (const { name, ok, failure, output } of results) {
-    console.log(ok ? `ok      ${name}` : `FAILED  ${name}: ${failure}\n${output.trimEnd()}`);
+    options.echo?.(ok ? `ok      ${name}\n` : `FAILED  ${name}: ${failure}\n${output.trimEnd()}\n`);
   }
   if (failed.length === 0) return { kind: "passed", counts: NO_TESTS };
   const reason = failed.map(({ name }) => name).join(", ");
@@ -46,15 +49,21 @@ function networkObstacle(): string | undefined {
   return existsSync("/dev/net/tun") ? undefined : "there is no /dev/net/tun";
 }
 
-async function runNetworkTests(): Promise<GroupOutcome> {
+async function runNetworkTests(options: RunOptions): Promise<GroupOutcome> {
   const reason = networkObstacle();
-  if (reason === undefined) return vitestOutcome(await runVitest("netns", { echo: true }));
+  if (reason === undefined) return vitestOutcome(await runVitest("netns", options));
   return { kind: "skipped", counts: { ...NO_TESTS, skipped: await countVitest("netns") }, reason };
 }
 
-export const TEST_GROUPS: readonly TestGroup[] = [
-  { name: "lint, types, architecture", run: runStatic },
-  ...nativeGroups(),
-  { name: "unit and virtual-time tests", run: async () => vitestOutcome(await runVitest("unit", { echo: true })) },
+/** What is sensitive to delay, or needed by what follows. The network tests wait most of the time. */
+export const FOREGROUND_GROUPS: readonly TestGroup[] = [
+  ENGINE_BUILD,
+  { name: "unit and virtual-time tests", run: async (options) => vitestOutcome(await runVitest("unit", options)) },
   { name: "network tests in namespaces", run: runNetworkTests },
+];
+
+/** What only computes, and may take as long as it likes meanwhile. */
+export const BACKGROUND_GROUPS: readonly TestGroup[] = [
+  { name: "lint, types, architecture", run: runStatic },
+  ...ENGINE_TESTS,
 ];

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { NO_TESTS } from "../report/counts.ts";
 import { readVitestReport, type VitestResults } from "../report/vitest-report.ts";
-import { type CommandResult, ROOT, runCommand, tool } from "./command.ts";
+import { type CommandResult, ROOT, type RunOptions, runCommand, tool } from "./command.ts";
 
 export type VitestProject = "unit" | "netns";
 
@@ -12,7 +12,10 @@ export interface VitestRun extends CommandResult, VitestResults {}
 export const REPORTS = resolve(ROOT, "build/reports");
 
 /** Runs one project of vitest.config.ts and counts from its JSON report; no report counts as one failure. */
-export async function runVitest(project: VitestProject, options: { echo?: boolean } = {}): Promise<VitestRun> {
+export async function runVitest(
+  project: VitestProject,
+  options: RunOptions & { readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<VitestRun> {
   const report = resolve(REPORTS, `vitest-${project}.json`);
   mkdirSync(REPORTS, { recursive: true });
   rmSync(report, { force: true });
@@ -26,7 +29,7 @@ export async function runVitest(project: VitestProject, options: { echo?: boolea
     "--reporter=json",
     `--outputFile.json=${report}`,
   ];
-  const result = await runCommand({ program: tool("vitest"), args }, options);
+  const result = await runCommand({ program: tool("vitest"), args, env: options.env ?? {} }, options);
   const { counts, failures } = readVitestReport(report) ?? { counts: { ...NO_TESTS, failed: 1 }, failures: [] };
   return {
     ...result,
