@@ -3,6 +3,7 @@ import type { Path } from "./path.ts";
 import {
   DATA_SILENCE_CONFIRMED_MS,
   DATA_SILENCE_MS,
+  MTU_RETRY_MS,
   ONE_WAY_CONFIRMED_MS,
   PEER_DOUBT_GAP_MS,
   PEER_DOUBT_MS,
@@ -22,6 +23,8 @@ interface UnansweredData {
  * (WireGuard paper §6.5), so silence is no proof. While it lasts the path is checked often, as only answers to checks tell
  * that it works.
  *
+ * If checks are answered and data is not, the path is searched for the largest datagram that passes, once for each time.
+ *
  * Who only answers hears no silence once the peer sends by another path: checks of the peer say that its path does not
  * answer.
  */
@@ -29,15 +32,20 @@ export class SilenceWatch {
   #unanswered: UnansweredData | undefined;
   /** Since when data is unanswered, for which the active path is being checked. */
   #checkedFor: Instant | undefined;
+  /** The same, for which it was last asked whether the path still carries large packets, and when. */
+  #sized: { readonly since: Instant; readonly at: Instant } | undefined;
   /** When the active path was last checked because the peer said so. */
   #askedAt: Instant | undefined;
 
   /** `since`: first data packet since the peer was last heard; 0 if there is none. */
   handleTraffic({ since, lastSentAt }: UnansweredData, active: Path | undefined, now: Instant): void {
     this.#unanswered = since > 0 ? { since, lastSentAt } : undefined;
-    if (active === undefined || since === this.#checkedFor || !this.isOpen(active, now)) return;
+    if (active === undefined || !this.isOpen(active, now)) return;
+    const isAnswered = (active.answeredAt ?? 0) > since;
+    if (isAnswered) this.#askForSize(since, active, now);
+    if (since === this.#checkedFor) return;
     this.#checkedFor = since;
-    if ((active.answeredAt ?? 0) <= since) active.startRun(now);
+    if (!isAnswered) active.startRun(now);
   }
 
   /** The path that the peer uses does not answer it: ours may be dead, too. */
@@ -69,6 +77,14 @@ export class SilenceWatch {
     if (isNewSilence || this.#isAsked(active, now)) return vainMs >= patienceMs(DATA_SILENCE_CONFIRMED_MS, 3, active);
     // Checks get lost now and then where nothing else could have come.
     return this.isOpen(active, now) && vainMs >= patienceMs(ONE_WAY_CONFIRMED_MS, 4, active);
+  }
+
+  /** Small packets pass: perhaps it is the large ones that vanish. */
+  #askForSize(since: Instant, active: Path, now: Instant): void {
+    const isTooSoon = this.#sized !== undefined && (this.#sized.since === since || now - this.#sized.at < MTU_RETRY_MS);
+    if (isTooSoon) return;
+    this.#sized = { since, at: now };
+    active.mtu.doubt(now);
   }
 
   #isAsked(active: Path, now: Instant): boolean {

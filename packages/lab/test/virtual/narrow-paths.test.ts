@@ -74,4 +74,25 @@ describe("a direct path that carries small packets only", () => {
     expect([isRelayed(a, b), isRelayed(b, a)]).toEqual([true, true]);
     expect(whys(a, b)).toEqual(["the first path that answered", "large packets vanish on the former path"]);
   });
+
+  it.each([
+    ["by the relay", 1],
+    ["in small packets, as nothing else is left,", 0],
+  ] as const)("and large packets go on %s a few seconds after a good path becomes one", (_, relays) => {
+    const { world, a, b, lineOfA } = pair(1_500, relays);
+    /** As a download does: only what is large leaves, and only its arrival is answered. */
+    const send = (durationMs: number): void => {
+      for (let atMs = 0; atMs < durationMs; atMs += 50) {
+        const answered = b.delivered.length;
+        a.sendData("b", "large".padEnd(1_300));
+        world.run(50);
+        if (b.delivered.length > answered) b.sendData("a", "thanks");
+      }
+    };
+    send(5_000);
+    expect(isDirect(a, b)).toBe(true);
+    lineOfA.setConditions(narrow(600));
+    send(3_500);
+    expect([isRelayed(a, b), pathOf(a, b)?.mtuBytes]).toEqual(relays > 0 ? [true, 1_444] : [false, 576 - 48]);
+  });
 });
