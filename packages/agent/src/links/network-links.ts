@@ -15,7 +15,7 @@ import { hostCandidates } from "./local-candidates.ts";
 import { addressesOf, type LinkScene, UNBOUND, type WantedLink, wantedLinks } from "./wanted-links.ts";
 
 export interface NetworkLinksOptions {
-  readonly device: EngineDevice;
+  readonly device: Pick<EngineDevice, "openLink" | "closeLink">;
   readonly logger: Logger;
   readonly settings: () => LinkSettings;
   readonly ports: () => LinkPorts;
@@ -81,10 +81,11 @@ export class NetworkLinks {
     this.#offer();
   }
 
-  /** IPv4 addresses are reached by another way, or have become reachable. */
+  /** IPv4 addresses are reached by another way, or have become reachable: the candidates may be the same nevertheless. */
   handleNat64Change(): void {
     this.#scene = this.#readScene();
-    this.#offer();
+    const candidates = this.candidates();
+    this.#runMesh((mesh, time) => mesh.handleNetworkChange(candidates, time));
   }
 
   /** Other links are wanted, or they cost something else. */
