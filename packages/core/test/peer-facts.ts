@@ -75,6 +75,7 @@ export function exampleFacts(more: Partial<Facts> = {}): Facts {
         { candidate: "server-reflexive", address: "203.0.113.9:41700" },
       ],
     },
+    calls: { sent: null, received: null },
     relays: [RELAY],
     tried: [{ ...TRIED, kind: "relayed", state: "active", via: "relay.example" }, TRIED],
     nextAttempt: null,

@@ -91,10 +91,21 @@ function peerFacts({ network, shell, peer }: FoundPeer, echoMs: number | null): 
     paths,
     uses: pathUses(shell, nodeId, paths?.paths ?? []),
     provisional: peer.table[0]?.remote ?? null,
+    calls: namedCalls(shell, nodeId),
     lastHandshakeAt: shell.mesh.peerState(peer, time.now).lastHandshakeAt ?? null,
     echoMs,
     traffic: { txPackets, rxPackets, txRelayedPackets, rxRelayedPackets },
     time,
+  };
+}
+
+/** With names in place of node ids. */
+function namedCalls({ mesh }: MeshShell, nodeId: string): PeerFacts["calls"] {
+  const { sent, received } = mesh.callWays(nodeId);
+  const nameOf = (member: string): string => mesh.peers.get(member)?.peer.name ?? member;
+  return {
+    sent: sent && { ...sent, members: sent.members.map(nameOf) },
+    received: received && { ...received, via: received.via && nameOf(received.via) },
   };
 }
 
@@ -117,6 +128,7 @@ function refusedFacts({
     peerPorts: [],
     paths: null,
     provisional: null,
+    calls: { sent: null, received: null },
     lastHandshakeAt: null,
     echoMs: null,
     traffic: { txPackets: 0, rxPackets: 0, txRelayedPackets: 0, rxRelayedPackets: 0 },

@@ -54,6 +54,7 @@ function summaryRows(explanation: PeerExplanation): string[][] {
     ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there, nextPorts.there)],
     ["UDP", `${formatUdp("here", udp.here)}, ${formatUdp("there", udp.there)}`],
     ["port mapping", formatPortMapping(portMapping)],
+    ...callRows(explanation),
     ["relays", relays.length === 0 ? "none" : relays.map(formatRelay).join(", ")],
     ["direct", directOutlook(explanation)],
     ...punchRows(explanation),
@@ -85,6 +86,25 @@ function formatPortMapping({ here, there, problem }: PeerExplanation["portMappin
 
 function formatList(addresses: readonly string[]): string {
   return addresses.length === 0 ? "none" : addresses.join(" ");
+}
+
+/** Nothing before the first call. */
+function callRows({ calls: { sent, received }, peer }: PeerExplanation): string[][] {
+  const inTunnel = "inside the tunnel";
+  const parts: string[] = [];
+  if (sent !== null) {
+    const members = sent.members.map((name) => (name === peer.name ? inTunnel : `through ${name}`));
+    const ways = [...(sent.byServer ? ["through the server"] : []), ...members];
+    parts.push(
+      `sent ${ways.length === 0 ? "to nobody who could pass it on" : ways.join(", ")} (${formatTime(sent.at)})`,
+    );
+  }
+  if (received !== null) {
+    const { forwardedBy } = received;
+    const way = forwardedBy === peer.name ? inTunnel : `forwarded by ${forwardedBy ?? ""}`;
+    parts.push(`received ${forwardedBy === null ? "through the server" : way} (${formatTime(received.at)})`);
+  }
+  return parts.length === 0 ? [] : [["calls", parts.join("; ")]];
 }
 
 function formatRelay({ name, rttMs, preferred, state, transport, problem }: PeerExplanation["relays"][number]): string {

@@ -111,6 +111,10 @@ function facts(more: Partial<PeerFacts> = {}): PeerFacts {
     paths,
     provisional: null,
     gathering: exampleGathering({ relays: [exampleRelay({ isPreferred: true, allocations: [exampleAllocation()] })] }),
+    calls: {
+      sent: { at: (NOW - 2_000) as Instant, byServer: false, members: ["c"] },
+      received: { at: (NOW - 1_000) as Instant, via: "c" },
+    },
     lastHandshakeAt: (NOW - 5_000) as Instant,
     echoMs: 41,
     traffic: { txPackets: 4, rxPackets: 3, txRelayedPackets: 4, rxRelayedPackets: 3 },
@@ -143,6 +147,10 @@ it("tells the path, both NATs, what was tried and what comes next, with times of
     },
     udp: { here: true, there: true },
     portMapping: { here: [], there: ["203.0.113.9:7"], problem: null },
+    calls: {
+      sent: { at: "2026-01-01T11:59:58.000Z", byServer: false, members: ["c"] },
+      received: { at: "2026-01-01T11:59:59.000Z", forwardedBy: "c" },
+    },
     relays: [{ name: "relay.example", state: "in-use", preferred: true }],
     tried: [
       {

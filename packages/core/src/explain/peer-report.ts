@@ -8,6 +8,7 @@ import type {
   Punching,
   TriedPath,
 } from "../local-api/index.ts";
+import type { CallWays } from "../mesh/index.ts";
 import { type NatFacts, type PortPrediction, summariseNats } from "../nat/index.ts";
 import { formatUdpAddress, type LinkId, type PathAddress, pathAddressKey, type UdpAddress } from "../net/index.ts";
 import type { ActivePath, AttemptRecord, PathSnapshot, PeerPathsSnapshot, PunchSnapshot } from "../paths/index.ts";
@@ -35,6 +36,8 @@ export interface PeerFacts {
   /** The address in use where no path is proven (a stock client's, or before the first check). */
   readonly provisional: UdpAddress | null;
   readonly gathering: GatheringSnapshot;
+  /** How calls have travelled, with the members' names. */
+  readonly calls: CallWays;
   readonly lastHandshakeAt: Instant | null;
   /** Of an echo through the tunnel; null without an answer. */
   readonly echoMs: number | null;
@@ -71,6 +74,7 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
     udp: { here: passes(here), there: passes(there ?? []) },
     portMapping: portMappingStates(facts),
     candidates: candidates(facts),
+    calls: calls(facts.calls, time),
     relays: relayChecks(gathering),
     tried: (paths?.paths ?? []).map((path) => triedPath(path, facts)),
     nextAttempt: isoOrNull(nextAttemptAt, time),
@@ -87,6 +91,13 @@ export function peerReport(facts: PeerFacts): PeerExplanation {
 /** In which mode packets for the peer travel, and what else was chosen. */
 export function modeInForce({ mode, modeSettings }: Pick<PeerPathsSnapshot, "mode" | "modeSettings">): ModeInForce {
   return { ...mode, chosen: modeSettings.own, networkDefault: modeSettings.network };
+}
+
+function calls({ sent, received }: CallWays, time: ClockReading): PeerExplanation["calls"] {
+  return {
+    sent: sent && { at: iso(sent.at, time), byServer: sent.byServer, members: [...sent.members] },
+    received: received && { at: iso(received.at, time), forwardedBy: received.via },
+  };
 }
 
 function punching({ state, attempts, failures, notBefore }: PunchSnapshot, time: ClockReading): Punching {

@@ -158,6 +158,13 @@ export const PeerExplanation = Type.Object({
     here: Type.Array(Type.Object({ candidate: CandidateKind, address: Endpoint, relay: nullable(Type.String()) })),
     there: Type.Array(Type.Object({ candidate: CandidateKind, address: Endpoint })),
   }),
+  /** How the two ends last told each other where they are, by names of members; the peer's own: inside the tunnel. */
+  calls: Type.Object({
+    /** Null if there was none; `members` passed it on, perhaps beside the server. */
+    sent: nullable(Type.Object({ at: Time, byServer: Type.Boolean(), members: Type.Array(Type.String()) })),
+    /** The member that has forwarded it; null: it came through the server. */
+    received: nullable(Type.Object({ at: Time, forwardedBy: nullable(Type.String()) })),
+  }),
   relays: Type.Array(RelayCheck),
   /** Every path that was tried, the best first. */
   tried: Type.Array(TriedPath),

@@ -52,13 +52,20 @@ export interface ForwardingOptions {
   readonly send: (nodeId: string, packet: Uint8Array) => void;
 }
 
+interface ForwardedCall {
+  readonly sealed: Uint8Array;
+  readonly at: Instant;
+  readonly isInTunnel: boolean;
+  readonly with: Set<string>; // bounded: members of the map
+}
+
 /** What is known of the ways to one callee. */
 interface Callee {
   /** Who brought its last call. */
   via: string | undefined;
   viaAt: Instant;
   /** Our last call, and who was given it. */
-  call: { readonly sealed: Uint8Array; readonly at: Instant; readonly with: Set<string> } | undefined;
+  call: ForwardedCall | undefined;
   readonly asked: Map<string, Instant>; // bounded: members of the map
 }
 
@@ -89,10 +96,16 @@ export class CallForwarding {
     const isTunnelOpen = this.#options.peers.tunnelTo(callee, now) === "open";
     if (isTunnelOpen) this.#send(callee, { kind: "forwarded-call", from: null, sealed });
     const record = this.#callee(callee);
-    record.call = { sealed, at: now, with: new Set() };
+    record.call = { sealed, at: now, isInTunnel: isTunnelOpen, with: new Set() };
     const forwarders = this.#choose(callee, record, MAX_FORWARDERS, now);
     for (const forwarder of forwarders) this.#give(forwarder, callee, record, now);
     return isTunnelOpen || forwarders.length > 0;
+  }
+
+  /** Who has got our last call to pass it on, and has not refused; the callee itself if it went through the tunnel. */
+  givenTo(callee: string): string[] {
+    const call = this.#callees.get(callee)?.call;
+    return call === undefined ? [] : [...(call.isInTunnel ? [callee] : []), ...call.with];
   }
 
   /** Whether the callee's last call came through a member: its answer had better go that way, too. */

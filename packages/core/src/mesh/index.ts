@@ -1,3 +1,4 @@
+export type { CallWays } from "./call-log.ts";
 export type { Aead, MeshEffect, MeshPath, MeshSession } from "./effects.ts";
 export { Mesh, type MeshOptions } from "./mesh.ts";
 export type { ChosenModes } from "./mesh-modes.ts";

@@ -5,6 +5,7 @@ import { type CallBody, offerPorts, sealedCallBytes, TokenBucket } from "../path
 import { type RandomBytes, randomUint32 } from "../random.ts";
 import { addMs, type ClockReading, type Instant, type WallTime } from "../time.ts";
 import { CallForwarding, type Tunnel } from "./call-forwarding.ts";
+import { CallLog, type CallWays } from "./call-log.ts";
 import type { MeshEffect } from "./effects.ts";
 import { fitCallBody } from "./forwarded-body.ts";
 import type { MeshPeer } from "./mesh-peer.ts";
@@ -45,6 +46,7 @@ export interface MeshCallsOptions {
 export class MeshCalls {
   readonly #options: MeshCallsOptions;
   readonly #forwarding: CallForwarding;
+  readonly #log = new CallLog();
   /** How far the server's clock is ahead of our monotonic one; undefined while it is unknown. */
   #serverAheadMs: number | undefined;
   /** When the control stream was lost; undefined while calls can be given to the server. */
@@ -103,8 +105,10 @@ export class MeshCalls {
     const call = { ...body, nats: summariseNats(reports), ports: offerPorts(reports, time.now) };
     const isServerThere = this.#lostAt === undefined;
     const mayServerFail = this.#hasFailedLately(nodeId, time.now) || this.#forwarding.cameForwarded(nodeId, time.now);
+    const isForwarded = !isServerThere || mayServerFail;
+    this.#log.handleSent(nodeId, { byServer: isServerThere, isForwarded }, time.now);
     // Before the one for the server: of two calls the younger counts, and that one may tell more.
-    if (!isServerThere || mayServerFail) this.#forward(peer, call, time);
+    if (isForwarded) this.#forward(peer, call, time);
     if (!isServerThere) return;
     const sealed = peer.sealCall(call, this.#callTime(time));
     if (sealed === undefined) return;
@@ -126,7 +130,14 @@ export class MeshCalls {
     const wasForwarded = this.#hasFailedLately(nodeId, time.now);
     this.#failedAt.set(nodeId, time.now);
     this.#sent.delete(nodeId);
-    if (!wasForwarded && time.now - sent.at < FAILURE_LIMIT_MS) this.#forward(peer, sent.body, time);
+    const isForwarded = !wasForwarded && time.now - sent.at < FAILURE_LIMIT_MS;
+    this.#log.handleServerFailed(nodeId, isForwarded);
+    if (isForwarded) this.#forward(peer, sent.body, time);
+  }
+
+  /** How the last calls to the peer and of the peer have travelled. */
+  ways(nodeId: string): CallWays {
+    return this.#log.of(nodeId, this.#forwarding.givenTo(nodeId));
   }
 
   /** An inner packet of a member for this agent. */
@@ -156,6 +167,7 @@ export class MeshCalls {
 
   forget(nodeId: string): void {
     this.#forwarding.forget(nodeId);
+    this.#log.forget(nodeId);
     this.#waiting.delete(nodeId);
     for (const map of [this.#sent, this.#failedAt, this.#knockedAt]) map.delete(nodeId);
   }
@@ -170,7 +182,10 @@ export class MeshCalls {
     }
     const outcome = peer.openCall(sealed, time.now, this.#callTime(time));
     if (outcome.kind === "dropped") countDrop(outcome.reason);
-    else if (via !== null) this.#forwarding.handleArrival(nodeId, via, time.now);
+    else {
+      this.#log.handleReceived(nodeId, via, time.now);
+      if (via !== null) this.#forwarding.handleArrival(nodeId, via, time.now);
+    }
     if (outcome.kind === "passphrase-differs") {
       reportPassphrase(peer);
       if (outcome.reply !== null) this.send(peer, outcome.reply, time);

@@ -29,6 +29,7 @@ import type { RandomBytes } from "../random.ts";
 import { parseStun } from "../stun/index.ts";
 import { type ClockReading, earliest, type Instant } from "../time.ts";
 import { type TrafficFacts, WireGuard } from "../wireguard/index.ts";
+import type { CallWays } from "./call-log.ts";
 import type { Aead, MeshEffect } from "./effects.ts";
 import { MeshCalls } from "./mesh-calls.ts";
 import { MeshGathering } from "./mesh-gathering.ts";
@@ -123,6 +124,11 @@ export class Mesh {
   /** What is known of this host's NATs, candidates and relays. */
   gathering(): GatheringSnapshot {
     return this.#gatherer.snapshot();
+  }
+
+  /** How the last calls to the member and of the member have travelled. */
+  callWays(nodeId: string): CallWays {
+    return this.#calls.ways(nodeId);
   }
 
   /** Datagrams and calls that were not acted upon, by reason. */
@@ -335,7 +341,7 @@ export class Mesh {
   /** Addresses, links or routes of the host have changed: peers are told by the first check that reaches them. */
   handleNetworkChange(candidates: readonly LocalCandidate[], time: ClockReading): void {
     this.#place.change(time.wall);
-    for (const peer of this.#peers.all()) peer.paths?.setPlace(this.#place.number);
+    for (const peer of this.#peers.all()) peer.paths?.setPlace(this.#place.number(time.wall));
     this.handleHostCandidates(candidates, time);
     // A link that went down and came up again leaves the addresses as they were, and every path in doubt.
     this.handleResume(time);
@@ -345,7 +351,8 @@ export class Mesh {
   handleLinkChange(candidates: readonly LocalCandidate[], changed: ReadonlySet<LinkId>, time: ClockReading): void {
     this.#place.change(time.wall);
     // Who talks to us by another link goes on doing so.
-    for (const peer of this.#peers.all()) if (peer.usesLink(changed)) peer.paths?.setPlace(this.#place.number);
+    const place = this.#place.number(time.wall);
+    for (const peer of this.#peers.all()) if (peer.usesLink(changed)) peer.paths?.setPlace(place);
     this.handleHostCandidates(candidates, time);
     this.#resume(time, changed);
   }
@@ -403,6 +410,7 @@ export class Mesh {
     if (this.#peers.get(verified.nodeId)?.peer.nodeKey !== verified.nodeKey) this.#removePeer(verified.nodeId, time);
     const added = this.#peers.upsert(verified);
     if (added !== undefined) {
+      added.paths?.setPlace(this.#place.number(time.wall));
       this.#gathering.introduce(added, time.now);
       this.#calls.introduce(added, time.now);
     }

@@ -4,8 +4,9 @@ import type { WallTime } from "../time.ts";
 export class OwnPlace {
   #number = 0;
 
-  /** Below 2^32; 0 before the first change. */
-  get number(): number {
+  /** Below 2^32; the first time that of a new place, as an agent that has just started may be anywhere. */
+  number(wall: WallTime): number {
+    if (this.#number === 0) this.change(wall);
     return this.#number;
   }
 

@@ -68,4 +68,6 @@ test("a member that never met another one reaches it through one connected to bo
   await firstAnswerMs(a!.host, addressB, LIMIT_MS);
   reportFigure("… from its start at another address on", performance.now() - startedAt, "ms", "< 2000 ms");
   expect((await a!.peer("b")).path.kind).toBe("direct");
+  const { stdout } = await a!.command(["explain", "b"]);
+  expect(stdout).toMatch(/calls +sent .*through c.*; received forwarded by c /);
 });

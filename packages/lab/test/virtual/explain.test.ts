@@ -20,6 +20,7 @@ function explain(node: MeshNode, name: string, echoMs: number | null = 40): Peer
       paths: peer.paths?.snapshot(time.now) ?? null,
       provisional: null,
       gathering: mesh.gathering(),
+      calls: mesh.callWays(name),
       lastHandshakeAt: mesh.peerState(peer, time.now).lastHandshakeAt ?? null,
       echoMs,
       traffic: { txPackets: 0, rxPackets: 0, txRelayedPackets: 0, rxRelayedPackets: 0 },

@@ -26,6 +26,10 @@ describe("while the server is dead", () => {
     expect(tookMs).toBeLessThan(2_000);
     expect(firstArrivalMs(world, b, again, 1_000)).toBeLessThan(100);
     expect(again.mesh.peers.get("b")?.table[0]).toMatchObject({ relayed: false });
+    world.run(1_000);
+    expect(again.mesh.callWays("b")).toMatchObject({ sent: { byServer: false }, received: { via: "c" } });
+    expect(again.mesh.callWays("b").sent?.members).toContain("c");
+    expect(b.mesh.callWays("a").received).toMatchObject({ via: "c" });
   });
 
   test("… and asks members whose addresses it remembers, if it was connected to none", () => {
@@ -48,6 +52,7 @@ describe("while the server is dead", () => {
     }
     expect(world.net.world.log.entries.length - sentBefore).toBeLessThan(60 * 12);
     expect(c.mesh.drops["forward-without-tunnel"] ?? 0).toBeLessThan(40);
+    expect(a.mesh.callWays("b")).toMatchObject({ sent: { byServer: false, members: [] }, received: null });
   });
 
   test("of many members some without a tunnel to the callee, the right one is found by asking on", () => {
@@ -81,6 +86,8 @@ describe("while the server is alive", () => {
     const { world, a, b } = three();
     world.server.lose("b");
     expect(firstArrivalMs(world, a, b, 5_000)).toBeLessThan(1_000);
+    // The server has the call, and can't deliver it.
+    expect(a.mesh.callWays("b").sent).toMatchObject({ byServer: false, members: ["c"] });
     world.run(300_000);
     const { world: second, a: x, b: y } = three();
     second.server.lose("b");
@@ -93,5 +100,6 @@ describe("while the server is alive", () => {
     for (const node of [a, b, c]) {
       expect(node.innerMessages).toBe(0);
     }
+    expect(a.mesh.callWays("b")).toMatchObject({ sent: { byServer: true, members: [] }, received: { via: null } });
   });
 });
