@@ -71,6 +71,11 @@ export class Sites implements AsyncDisposable {
     return added;
   }
 
+  /** Runs `asterism admin`. */
+  async admin(args: readonly string[]): Promise<void> {
+    await this.#server.admin(args);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lab[Symbol.asyncDispose]();
   }

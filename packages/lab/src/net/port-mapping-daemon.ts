@@ -7,6 +7,8 @@ export interface PortMappingOptions {
   readonly upnp?: boolean;
   /** NAT-PMP and PCP, which miniupnpd has behind one switch. Default true. */
   readonly natPmp?: boolean;
+  /** Longest time that it grants by PCP, whatever it is asked for. */
+  readonly maxLifetimeSeconds?: number;
 }
 
 const TABLE = "lab_port_mapping";
@@ -82,13 +84,16 @@ table inet ${TABLE} {
 }
 `;
 
-function configuration(uplink: string, lan: string, { upnp = true, natPmp = true }: PortMappingOptions): string {
+function configuration(uplink: string, lan: string, options: PortMappingOptions): string {
+  const { upnp = true, natPmp = true, maxLifetimeSeconds } = options;
+  const lifetimes = `min_lifetime=1\nmax_lifetime=${maxLifetimeSeconds}`;
   return `
 ext_ifname=${uplink}
 listening_ip=${lan}
 enable_upnp=${upnp ? "yes" : "no"}
 enable_natpmp=${natPmp ? "yes" : "no"}
 secure_mode=yes
+${maxLifetimeSeconds === undefined ? "" : lifetimes}
 ipv6_disable=yes
 upnp_table_name=${TABLE}
 upnp_nat_table_name=${TABLE}

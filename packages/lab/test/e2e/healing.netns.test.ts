@@ -98,11 +98,25 @@ describe.concurrent("a tunnel works again after", () => {
     await expect.poll(async () => (await b!.network()).server.connected, { timeout: LIMIT_MS }).toBe(true);
   });
 
-  test("a closed lid, and another network when it opens", async ({ expect, onTestFailed }) => {
+  test("an agent is stopped, and TCP inside survives; a closed lid, and another network when it opens", async ({
+    expect,
+    onTestFailed,
+  }) => {
     await using world = await World.create("sleeps", [], { onTestFailed });
-    const home = await world.lab.router("home", world.internet, { nat: "port-restricted", ipv6: false });
+    const home = await world.lab.router("home", world.internet, { nat: "symmetric", ipv6: false });
     const [a, b] = await world.members(await world.internet.host("a", IPV4), await home.host("b"));
     const story = await Story.begin(expect, a!, b!);
+    const before = (await a!.peer("b")).path.remote;
+    const listener = b!.host.spawn(["iperf3", "-s", "-1", "--forceflush"]);
+    await listener.waitForOutput(/Server listening/);
+    const tcp = a!.host.spawn(["iperf3", "-c", await ipv4Of(b!), "-b", "400k", "-n", "400k"]);
+    b!.suspend();
+    await delay(8_000);
+    // Otherwise what still comes from outside would keep the mapping.
+    await home.reboot();
+    await story.after("an agent that was stopped goes on", () => Promise.resolve(b!.resume()));
+    expect((await a!.peer("b")).path.remote).not.toBe(before);
+    expect((await tcp.exited).code).toBe(0);
     await b!.host.suspend();
     await delay(12_000);
     await home.reboot({ ipv4: "198.51.100.80" });

@@ -42,9 +42,25 @@ async function netcheck(agent: AgentProcess): Promise<NetworkCheck> {
   return unwrap(parseNetcheck(JSON.parse(stdout))).networks[0]!;
 }
 
-/** Waits for most of a minute, and so begins before the others. */
-describe.concurrent("a mapping of a router that tells of its restart by its epoch only", () => {
-  test("is renewed within a minute or so", async ({ expect, onTestFailed }) => {
+/** These wait for most of a minute, and so begin before the others. */
+describe.concurrent("the mapping", () => {
+  test("of a router that grants half a minute is renewed before its time is up", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("short", [], { onTestFailed });
+    const options = homeRouter({ upnp: false, maxLifetimeSeconds: 32 });
+    const home = await world.lab.router("home", world.internet, options);
+    await member(world, await home.host("laptop"));
+    const isMapped = async (): Promise<void> => expect(await home.portMapping!.mappings()).toHaveLength(1);
+    await vi.waitFor(isMapped, SLOW);
+    for (let second = 0; second < 45; second++) {
+      await delay(1_000);
+      await isMapped();
+    }
+  });
+
+  test("of a router that tells of its restart by its epoch only is renewed within a minute or so", async ({
+    expect,
+    onTestFailed,
+  }) => {
     await using world = await World.create("epoch", [], { onTestFailed });
     const homes = await Promise.all(
       [
