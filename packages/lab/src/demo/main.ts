@@ -1,16 +1,18 @@
-/** `npm run demo`: shows Asterism between machines made of network namespaces, and cleans up. */
+/** `npm run demo [-- STORY [--short]]`: shows Asterism between machines made of network namespaces, and cleans up. */
 import { whyLabCannotRun } from "../net/lab-error.ts";
 import { whyProductCannotRun } from "../product/asterism-command.ts";
-import { Stage } from "./stage.ts";
+import { multipath } from "./multipath.ts";
+import { Stage, type StoryOptions } from "./stage.ts";
 import { threeHosts } from "./three-hosts.ts";
 import { twoNats } from "./two-nats.ts";
 
-const STORIES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
+const STORIES: Readonly<Record<string, (stage: Stage, options: StoryOptions) => Promise<void>>> = {
   "two-nats": twoNats,
   "three-hosts": threeHosts,
+  multipath,
 };
 
-async function main(name: string): Promise<number> {
+async function main([name = "two-nats"]: readonly string[], options: StoryOptions): Promise<number> {
   const story = STORIES[name];
   if (story === undefined) {
     console.error(`no demo '${name}'; there is: ${Object.keys(STORIES).join(", ")}`);
@@ -23,7 +25,7 @@ async function main(name: string): Promise<number> {
   }
   const startedAt = performance.now();
   try {
-    await story(new Stage((text) => process.stdout.write(text)));
+    await story(new Stage((text) => process.stdout.write(text)), options);
   } catch (error: unknown) {
     console.error(`\nthe demo failed: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
@@ -32,4 +34,8 @@ async function main(name: string): Promise<number> {
   return 0;
 }
 
-process.exitCode = await main(process.argv[2] ?? "two-nats");
+const words = process.argv.slice(2);
+process.exitCode = await main(
+  words.filter((word) => word !== "--short"),
+  { short: words.includes("--short") },
+);

@@ -11,6 +11,11 @@ interface RunOptions {
   readonly once?: { readonly printed: RegExp; readonly act: () => Promise<void> };
 }
 
+export interface StoryOptions {
+  /** Takes no longer than it must to show that it works. */
+  readonly short: boolean;
+}
+
 const RUN_LIMIT_MS = 30_000;
 
 /**
@@ -45,6 +50,15 @@ export class Stage {
     const { stdout } = await finish(started, { timeoutMs: RUN_LIMIT_MS });
     this.#show((options.show ?? ((output) => output))(stdout));
     return stdout.trim();
+  }
+
+  /** Runs a command line that is no part of the story. */
+  async quietly(host: Host, line: string): Promise<string> {
+    const { stdout } = await host.exec(["sh", "-c", `exec ${line}`], {
+      env: await environment(host),
+      timeoutMs: RUN_LIMIT_MS,
+    });
+    return stdout;
   }
 
   /** Starts a command line in the background and waits for the line that says it is ready. */
