@@ -9,6 +9,7 @@ import type { Instant } from "../time.ts";
 import { candidatePriority } from "./candidate.ts";
 import type { PairKeys } from "./check-keys.ts";
 import {
+  type Check,
   type CheckRequest,
   encodeCheckAnswer,
   encodeCheckRefusal,
@@ -62,7 +63,7 @@ export class CheckExchange {
 
   /** What an incoming message tells, or why it is dropped. Requests are answered. */
   handleMessage(message: StunMessage, from: PathAddress, now: Instant): ReceivedCheck | PathDropReason {
-    const check = readCheck(message, this.#keys);
+    const check = this.#read(message);
     if (typeof check === "string") return check;
     if (check.kind === "request") return this.#answer(message, check, from, now);
     const sent = this.#inFlight.take(message.transactionId);
@@ -73,10 +74,11 @@ export class CheckExchange {
 
   /** An incoming request that there is no way to answer yet, if it is authentic and new. */
   handleUnanswerable(message: StunMessage, now: Instant): CheckRequest | PathDropReason {
-    const check = readCheck(message, this.#keys);
+    const check = this.#read(message);
     if (typeof check === "string") return check;
     if (check.kind !== "request") return "check-unexpected";
-    return this.#limit(message.transactionId, now) ?? check;
+    if (!this.#answerLimit.take(now)) return "check-rate-limited";
+    return check;
   }
 
   /** Sends a check if the pace allows it. */
@@ -131,8 +133,7 @@ export class CheckExchange {
     from: PathAddress,
     now: Instant,
   ): ReceivedCheck | PathDropReason {
-    const dropped = this.#limit(transactionId, now);
-    if (dropped !== undefined) return dropped;
+    if (!this.#answerLimit.take(now)) return "check-rate-limited";
     if (request.unknown.length > 0) {
       this.#transmit({ to: from, bytes: encodeCheckRefusal(this.#keys, transactionId, request.unknown) });
       return "check-unknown-attribute";
@@ -142,10 +143,16 @@ export class CheckExchange {
     return { kind: "request", priority, place, cost, mode, isInDoubt };
   }
 
-  /** Copies don't count: whoever floods us with them must not keep us from answering the peer. */
-  #limit(transactionId: Uint8Array, now: Instant): PathDropReason | undefined {
-    if (!this.#seen.add(transactionId)) return "check-replayed";
-    return this.#answerLimit.take(now) ? undefined : "check-rate-limited";
+  /**
+   * Copies of requests cost next to nothing, and don't count for the limit of answers: whoever floods us with them must not
+   * keep us from answering the peer.
+   */
+  #read(message: StunMessage): Check | PathDropReason {
+    const isRequest = message.class === "request";
+    if (isRequest && this.#seen.has(message.transactionId)) return "check-replayed";
+    const check = readCheck(message, this.#keys);
+    if (isRequest && typeof check !== "string") this.#seen.add(message.transactionId);
+    return check;
   }
 
   #transmit(transmit: Transmit): void {

@@ -6,12 +6,12 @@ const MAX_SEEN = 512;
 export class SeenTransactions {
   readonly #seen = new Set<string>(); // bounded: MAX_SEEN, oldest dropped
 
-  /** False if the id was seen before. */
-  add(transactionId: Uint8Array): boolean {
-    const id = encodeHex(transactionId);
-    if (this.#seen.has(id)) return false;
-    this.#seen.add(id);
+  has(transactionId: Uint8Array): boolean {
+    return this.#seen.has(encodeHex(transactionId));
+  }
+
+  add(transactionId: Uint8Array): void {
+    this.#seen.add(encodeHex(transactionId));
     if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.values().next().value ?? "");
-    return true;
   }
 }
