@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * and at the end one core would wait for the other.
  */
 const LONG_FILES = [
+  "packages/lab/test/nat/port-mapping.netns.test.ts",
   "packages/lab/src/chaos/virtual/run.test.ts",
   "packages/cli/test/server/process.test.ts",
   "packages/lab/test/virtual/relay-life.test.ts",

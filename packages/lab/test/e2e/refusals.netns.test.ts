@@ -22,9 +22,9 @@ function refusal(result: ExecResult): { code: number | null; text: string } {
   return { code: result.code, text };
 }
 
-describe("join keys that don't open the door", () => {
-  test("damaged, unknown, used, expired, and a server with another certificate", async () => {
-    await using world = await World.create("keys");
+describe.concurrent("join keys that don't open the door", () => {
+  test("damaged, unknown, used, expired, and a server with another certificate", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("keys", [], { onTestFailed });
     const [hostA, hostB] = await Promise.all([world.internet.host("a"), world.internet.host("b")]);
     const [a, b] = await Promise.all([world.agent(hostA), world.agent(hostB)]);
     const once = await world.server.createKey();
@@ -60,8 +60,8 @@ describe("join keys that don't open the door", () => {
     expect((await b.network()).state).toBe("running");
   });
 
-  test("an unreachable server: nobody listens, or nothing answers", async () => {
-    await using world = await World.create("noserver");
+  test("an unreachable server: nobody listens, or nothing answers", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("noserver", [], { onTestFailed });
     const agent = await world.agent(await world.internet.host("a"));
     const parts = joinKeyParts(await world.server.createKey());
     await world.internet.router.ip(["route add blackhole 203.0.113.200/32"]);
@@ -76,8 +76,8 @@ describe("join keys that don't open the door", () => {
     expect((await agent.status()).networks).toEqual([]);
   });
 
-  test("reusable keys join many, a taken name is refused with advice", async () => {
-    await using world = await World.create("names");
+  test("reusable keys join many, a taken name is refused with advice", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("names", [], { onTestFailed });
     const hosts = await Promise.all(["a", "b", "c"].map((name) => world.internet.host(name)));
     const [a, b, c] = await Promise.all(hosts.map((host) => world.agent(host)));
     const key = await world.server.createKey({ reusable: true });
@@ -91,8 +91,8 @@ describe("join keys that don't open the door", () => {
     expect(new Set(addresses).size).toBe(3);
   });
 
-  test("joins that race never get one address", async () => {
-    await using world = await World.create("race");
+  test("joins that race never get one address", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("race", [], { onTestFailed });
     const hosts = await Promise.all(["a", "b", "c", "d", "e"].map((name) => world.internet.host(name)));
     const agents = await world.members(...hosts);
     const addresses = await Promise.all(agents.map((agent) => ipv4Of(agent)));
@@ -100,9 +100,9 @@ describe("join keys that don't open the door", () => {
   });
 });
 
-describe("hosts that can't take a member", () => {
-  test("a range that overlaps a route of the host", async () => {
-    await using world = await World.create("range");
+describe.concurrent("hosts that can't take a member", () => {
+  test("a range that overlaps a route of the host", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("range", [], { onTestFailed });
     await world.server.admin(["network", "create", "office", "--ipv4", "10.20.0.0/16"]);
     const host = await world.internet.host("a");
     await host.ip([
@@ -121,8 +121,8 @@ describe("hosts that can't take a member", () => {
     expect(kept.stdout).toContain("dev lan");
   });
 
-  test("no root rights", async () => {
-    await using world = await World.create("noroot");
+  test("no root rights", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("noroot", [], { onTestFailed });
     const host = await world.internet.host("a");
     const folder = await host.folder("nobody");
     for (const path of [world.lab.tempDir, join(world.lab.tempDir, "a")]) await chmod(path, 0o755);
@@ -134,8 +134,8 @@ describe("hosts that can't take a member", () => {
     expect(text).toMatch(/root|CAP_NET_ADMIN/);
   });
 
-  test("no /dev/net/tun", async () => {
-    await using world = await World.create("notun");
+  test("no /dev/net/tun", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("notun", [], { onTestFailed });
     const host = await world.internet.host("a");
     const folder = await host.folder("agent");
     const script = `mount -t tmpfs none /dev/net && exec ${ASTERISM_COMMAND} agent --state ${folder}/state --socket ${folder}/s`;
@@ -154,8 +154,8 @@ describe("hosts that can't take a member", () => {
     expect(text).toMatch(/\/dev\/net\/tun/);
   });
 
-  test("a command without an agent", async () => {
-    await using world = await World.create("noagent");
+  test("a command without an agent", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("noagent", [], { onTestFailed });
     const { code, text } = refusal(
       await asterism(world.serverHost, ["status", "--socket", "/nowhere/agent.sock"], { allowFailure: true }),
     );
@@ -163,8 +163,8 @@ describe("hosts that can't take a member", () => {
     expect(text).toMatch(/asterism agent|running/);
   });
 
-  test("a second agent on one state folder, a second server on one data folder", async () => {
-    await using world = await World.create("twice");
+  test("a second agent on one state folder, a second server on one data folder", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("twice", [], { onTestFailed });
     const host = await world.internet.host("a");
     const agent = await world.agent(host);
     const argv = [ASTERISM_COMMAND, "agent", "--state", agent.stateDir, "--socket", `${agent.stateDir}-2.sock`];
@@ -178,8 +178,8 @@ describe("hosts that can't take a member", () => {
     await agent.join(await world.server.createKey());
   });
 
-  test("a damaged state file is kept aside and named", async () => {
-    await using world = await World.create("damaged");
+  test("a damaged state file is kept aside and named", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("damaged", [], { onTestFailed });
     const [a] = await world.publicMembers("a");
     await a!.stop();
     const files = await jsonFiles(a!.stateDir);
@@ -210,9 +210,9 @@ async function filesHolding(folder: string, text: string): Promise<string[]> {
   return contents.filter(({ content }) => content === text).map(({ file }) => file);
 }
 
-describe("side by side", () => {
-  test("two agents on one host, each with its own interface", async () => {
-    await using world = await World.create("side");
+describe.concurrent("side by side", () => {
+  test("two agents on one host, each with its own interface", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("side", [], { onTestFailed });
     const host = await world.internet.host("a");
     const first = await world.agent(host, { name: "first" });
     const second = await world.agent(host, { name: "second" });
@@ -234,8 +234,8 @@ describe("side by side", () => {
     expect(one.interface).not.toBe(two.interface);
   });
 
-  test("several networks at once, of one server and of two", async () => {
-    await using world = await World.create("several");
+  test("several networks at once, of one server and of two", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("several", [], { onTestFailed });
     const other = await ServerProcess.start(world.serverHost, { name: "other", port: 8443, args: ["--relay", "none"] });
     await world.server.admin(["network", "create", "office", "--ipv4", "10.20.0.0/16"]);
     await other.admin(["network", "create", "lab", "--ipv4", "10.30.0.0/16"]);
