@@ -1,3 +1,4 @@
+import { SILENCE_SEEN_MS } from "../paths/index.ts";
 import type { Instant } from "../time.ts";
 import type { TrafficFacts } from "../wireguard/index.ts";
 
@@ -5,8 +6,6 @@ import type { TrafficFacts } from "../wireguard/index.ts";
 export const TRAFFIC_LOOK_MS = 1_000;
 /** Those of peers that data go to: a line that dies shows by nothing but that nobody answers. */
 export const SENDING_LOOK_MS = 100;
-/** Data that are unanswered for so long may be news; the path machine, which knows the round trip, decides. */
-const SILENCE_MS = 150;
 
 interface Look {
   readonly at: Instant;
@@ -33,7 +32,7 @@ export class TrafficLooks {
     if (facts === undefined) return undefined;
     const { firstUnansweredSentAt, lastDataSentAt } = facts;
     const silentMs = firstUnansweredSentAt > 0 ? now - firstUnansweredSentAt : 0;
-    const isSilent = silentMs >= SILENCE_MS;
+    const isSilent = silentMs >= SILENCE_SEEN_MS;
     const isNews = isSilent !== last?.isSilent || (isSilent && silentMs < TRAFFIC_LOOK_MS);
     if (!isDue && !isNews) return undefined;
     const isSending = lastDataSentAt > 0 && now - lastDataSentAt < 2 * TRAFFIC_LOOK_MS;

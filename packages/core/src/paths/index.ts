@@ -42,6 +42,7 @@ export type {
 } from "./path-types.ts";
 export { PeerPaths, type PeerPathsOptions } from "./peer-paths.ts";
 export type { ChannelPlace } from "./relay-channels.ts";
+export { SILENCE_SEEN_MS } from "./timings.ts";
 export { TokenBucket } from "./token-bucket.ts";
 export {
   type ModeDecision,

@@ -48,6 +48,7 @@ import { assignRoles, forgottenAt, reviveFormerPaths, UpgradeSchedule, wasBetter
 import { PeerPlace } from "./peer-place.ts";
 import { type ChannelPlace, type RelayChannel, RelayChannels } from "./relay-channels.ts";
 import { SilenceWatch } from "./silence-watch.ts";
+import { steadyLinks } from "./steady-links.ts";
 import { CALL_BURST, CALL_REFILL_MS, KEPT_SPREAD_MS, TRAFFIC_MS, WAKE_GRACE_MS } from "./timings.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import type { ModeSettings } from "./traffic-mode.ts";
@@ -82,6 +83,8 @@ export interface TrafficTimes {
 /** What WireGuard adds to a packet: header and tag (paper §5.4.6). */
 const TRANSPORT_OVERHEAD_BYTES = 32;
 
+const NO_LINKS: ReadonlySet<number> = new Set();
+
 export class PeerPaths {
   readonly #random: RandomBytes;
   readonly #overlayRanges: readonly IpRange[];
@@ -106,6 +109,8 @@ export class PeerPaths {
   #table: PathTable = { paths: [], mode: "best" };
   readonly #channels = new RelayChannels();
   #deadline: Deadline | undefined;
+  /** Our place has changed, and the peer is to hear of it. */
+  #hasMoved = false;
 
   constructor(options: PeerPathsOptions) {
     this.#checks = new CheckExchange(options.keys, options.random);
@@ -149,11 +154,14 @@ export class PeerPaths {
   /** An opened call of this peer. */
   handleCall(body: CallBody, now: Instant): void {
     this.#demand.handleCall(now);
+    const former = this.#remote;
     this.#setRemote(acceptedCandidates(body.candidates, this.#overlayRanges), now);
+    // Whoever looks for a path is answered by every path that there is.
+    const steady = body.type === "update" ? steadyLinks(former, this.#remote) : NO_LINKS;
     this.#punch.handlePeer(body.nats, predictionsOf(body.ports ?? [], body.candidates, now), now);
     // A peer that calls without end must not make us send without end; the candidates count all the same.
     if (this.#callLimit.take(now)) {
-      this.#checkAnew(now);
+      this.#checkAnew(steady, now);
       if (body.type === "offer") this.#calls.wantAnswer(body.callId);
     }
     if (body.punch !== undefined) this.#punch.handleMessage(body.punch, this.#punchSituation(now), now);
@@ -276,6 +284,7 @@ export class PeerPaths {
 
   /** This host's place in the network has changed: checks tell the peer, with a number that only grows. */
   setPlace(place: number): void {
+    this.#hasMoved ||= this.#checks.place !== place;
     this.#checks.place = place;
   }
 
@@ -283,9 +292,12 @@ export class PeerPaths {
   handleResume(now: Instant, links?: ReadonlySet<LinkId>): void {
     this.#doubtAll(now, links);
     this.#update(now);
-    if (links === undefined || !this.#demand.isWanted(now)) return;
+    const { path: active } = this.#active;
+    if (!this.#hasMoved) return;
+    this.#hasMoved = false;
+    if (active === undefined || links === undefined || !this.#demand.isWanted(now)) return;
     // Its check tells the peer at once that our place has changed; nobody waits for its heartbeat.
-    this.#active.path?.startRun(now, 1);
+    active.startRun(now, 1);
     this.#update(now);
   }
 
@@ -460,10 +472,11 @@ export class PeerPaths {
     }
   }
 
-  /** The peer has said where it is: look whether it is. */
-  #checkAnew(now: Instant): void {
+  /** The peer has said where it is: look whether it is. `steady`: its links that are as they were. */
+  #checkAnew(steady: ReadonlySet<number>, now: Instant): void {
     const offered = new Set(this.#remote.map(({ address }) => formatUdpAddress(address)));
     for (const path of this.#set.all()) {
+      if (steady.has(path.peerLink) && path.isTrusted(now)) continue;
       // The peer may have left that place; a learnt address, which no call lists, only has to answer once more.
       // What the relay hears it from is its NAT's doing, for this relay alone.
       const isHeardByRelay = path.address.channel !== null && path.remoteKind === "peer-reflexive";

@@ -8,6 +8,7 @@ import {
   PEER_DOUBT_GAP_MS,
   PEER_DOUBT_MS,
   SENDING_MS,
+  SILENCE_SEEN_MS,
 } from "./timings.ts";
 
 /** What the engine says of data to the peer that nobody has answered. */
@@ -39,7 +40,8 @@ export class SilenceWatch {
 
   /** `since`: first data packet since the peer was last heard; 0 if there is none. */
   handleTraffic({ since, lastSentAt }: UnansweredData, active: Path | undefined, now: Instant): void {
-    this.#unanswered = since > 0 ? { since, lastSentAt } : undefined;
+    // Who was heard a moment ago is not silent, and nobody tells when the next packet comes.
+    this.#unanswered = since > 0 && now - since >= SILENCE_SEEN_MS ? { since, lastSentAt } : undefined;
     if (active === undefined || !this.isOpen(active, now)) return;
     const isAnswered = (active.answeredAt ?? 0) > since;
     if (isAnswered) this.#askForSize(since, active, now);

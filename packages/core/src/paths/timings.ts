@@ -29,6 +29,8 @@ export const MAX_WARM_STANDBY = 4;
 /** So many checks in a row, over so long, without an answer: the path is silent and not trusted any more. */
 export const SILENT_CHECKS = 5;
 export const SILENT_MS = 1_500;
+/** Data that is unanswered for so long is told of at once; that it is answered again, too. */
+export const SILENCE_SEEN_MS = 150;
 /** Data that is unanswered for so long, or one and a half round trips, has the active path checked at once. */
 export const DATA_SILENCE_MS = 200;
 /** If checks are not answered either for so long, or three round trips, the path is doubted. */
