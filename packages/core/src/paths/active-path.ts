@@ -10,6 +10,8 @@ import { FRESHER_MS } from "./timings.ts";
 /** The path that carries the traffic, and when another one takes its place. */
 export class ActivePath {
   #path: Path | undefined;
+  /** Since when the path before this one had been in question, when it was left. */
+  #leftInDoubtSince: Instant | undefined;
 
   get path(): Path | undefined {
     return this.#path;
@@ -20,6 +22,11 @@ export class ActivePath {
     return this.#path && doubtedSince(this.#path);
   }
 
+  /** The same, also of a direct path that was left for another one that nobody is content with. */
+  get troubledSince(): Instant | undefined {
+    return this.doubtedSince ?? this.#leftInDoubtSince;
+  }
+
   /** A direct path works, for packets of every size: nothing more to look for but a faster one. */
   isSettled(now: Instant): boolean {
     return this.#path?.kind === "direct" && !this.#path.isNarrow && this.#path.isTrusted(now);
@@ -28,6 +35,7 @@ export class ActivePath {
   /** Chooses anew. The change, if there is one. */
   choose(set: PathSet, now: Instant): PathChangeRecord | undefined {
     const current = this.#path;
+    if (this.isSettled(now)) this.#leftInDoubtSince = undefined;
     const isGone = current !== undefined && set.getByKey(current.key) !== current;
     const usable = [...set.all()].filter((path) => path.isUsable);
     const sure = surest(usable.filter((path) => path.isTrusted(now)));
@@ -45,6 +53,7 @@ export class ActivePath {
 
   #change(path: Path | undefined, why: string, now: Instant): PathChangeRecord {
     const from = activePathOf(this.#path);
+    if (this.#path?.kind === "direct") this.#leftInDoubtSince = this.doubtedSince;
     this.#path = path;
     return { at: now, from, to: activePathOf(path), why };
   }

@@ -375,9 +375,9 @@ export class PeerPaths {
     return this.#demand.isPressing(now) && isStreamBetter(this.#set.all());
   }
 
-  /** Since when the path in use is in question; undefined if it is not. */
+  /** Since when the path in use, or the one that was lost, is in question; undefined if none is. */
   get doubtedSince(): Instant | undefined {
-    return this.#active.doubtedSince;
+    return this.#active.troubledSince;
   }
 
   /** A channel that worked, and whose last checks were not answered: perhaps the relay has forgotten us. */
