@@ -163,11 +163,17 @@ function formatPackets({ traffic }: PeerExplanation): string {
   return `sent ${txPackets} (${txRelayedPackets} relayed), received ${rxPackets} (${rxRelayedPackets} relayed)`;
 }
 
-/** One path needs no table. Those that can't add anything to the others are only counted. */
+/** One path needs no table. Of those that carry nothing the best of each link and reason is enough. */
 function workingPaths({ tried }: PeerExplanation): string[] {
   const working = tried.filter(({ state }) => state === "active" || state === "standby");
   if (working.length < 2) return [];
-  const shown = working.filter(({ idleBecause }) => !REDUNDANT.has(idleBecause ?? ""));
+  const told = new Set<string>();
+  const shown = working.filter(({ link, idleBecause }) => {
+    if (idleBecause === null) return true;
+    const isNew = !told.has(`${link} ${idleBecause}`);
+    told.add(`${link} ${idleBecause}`);
+    return isNew && !ADDS_NOTHING.has(idleBecause);
+  });
   const rows = shown.map((path) => [path.link ?? "no route", formatRemote(path), ...figureCells(path)]);
   const others = working.length - shown.length;
   return [
@@ -176,7 +182,7 @@ function workingPaths({ tried }: PeerExplanation): string[] {
   ];
 }
 
-const REDUNDANT: ReadonlySet<string> = new Set(["same-links", "relayed", "table-full"]);
+const ADDS_NOTHING: ReadonlySet<string> = new Set(["same-links", "relayed", "table-full"]);
 
 function formatRemote({ remote, via }: Pick<TriedPath, "remote" | "via">): string {
   return `${remote}${via === null ? "" : ` by relay ${via}`}`;

@@ -39,6 +39,12 @@ const cases: readonly [string, ModeInForce, TriedPath[], string][] = [
     [active("eth0"), idle("eth1", "standby"), idle("wwan0", "standby"), idle("eth0", "same-links")],
     "3 paths to b work (eth0, eth1 and wwan0) and one of them is used: `asterism mode b auto`",
   ],
+  [
+    "mode-could-use-several",
+    DEFAULT,
+    [active("eth0"), idle("eth0", "standby")],
+    "where the lines of b are the narrower",
+  ],
   ["mode-incapable", INCAPABLE, [active("eth0"), idle("eth1", "standby")], "update Asterism there to use several"],
   ["mode-incapable", { ...INCAPABLE, chosen: "auto" }, [active("eth0")], "update Asterism there to use mode auto"],
   ["mode-one-path", AUTO, [active("eth0"), idle("eth0", "same-links")], "`asterism links set --links auto`"],
@@ -74,6 +80,7 @@ it("says nothing where there is nothing to do", () => {
   const several = [active("eth0"), idle("eth1", "standby")];
   const path = { kind: "none", remote: null, link: null, relay: null, rttMs: null } as const;
   expect(adviceOn(DEFAULT, several, { path })).toBeNull();
+  expect(adviceOn({ ...DEFAULT, by: "command", chosen: "best" }, several)).toBeNull();
   const { peer } = exampleFacts();
   const problem = { code: "passphrase-differs", text: "" };
   expect(adviceOn(DEFAULT, several, { peer: { ...peer, problem } })).toBeNull();

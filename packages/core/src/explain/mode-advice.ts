@@ -24,11 +24,14 @@ function onePath({ tried, peer }: Facts, { by, chosen }: ModeInForce): Advice | 
       text: `Packets for ${peer.name} go by one path, as it does not understand more: update Asterism there to ${wish}.`,
     };
   }
-  if (others.length === 0) return null;
+  // Who chose one path knows of others.
+  if (others.length === 0 || by === "command") return null;
   const together = [...inUse, ...others];
+  const links = new Set(together.map(({ link }) => link));
+  const limit = links.size === 1 ? `, which helps where the lines of ${peer.name} are the narrower ones` : "";
   return {
     case: "mode-could-use-several",
-    text: `${together.length} paths to ${peer.name} work (${linkWords(together)}) and one of them is used: \`asterism mode ${peer.name} auto\` would use them together.`,
+    text: `${together.length} paths to ${peer.name} work (${linkWords(together)}) and one of them is used: \`asterism mode ${peer.name} auto\` would use them together${limit}.`,
   };
 }
 
