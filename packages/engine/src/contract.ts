@@ -134,9 +134,10 @@ export interface PeerCounters {
   readonly rxBytes: number;
   readonly txRelayedPackets: number;
   readonly rxRelayedPackets: number;
+  /** Data is what hosts send each other: neither keepalives nor messages between agents or engines. */
   readonly lastDataSentAt: Instant;
   readonly lastDataReceivedAt: Instant;
-  /** Any authenticated packet, keepalives included. */
+  /** Any authenticated packet. */
   readonly lastSentAt: Instant;
   readonly lastReceivedAt: Instant;
   /** First data packet sent since anything authenticated was last received; 0 if none (WireGuard paper §6.5). */

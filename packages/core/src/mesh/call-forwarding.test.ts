@@ -64,6 +64,14 @@ describe("a caller", () => {
     expect(me.take()[0]?.to).toBe("g");
   });
 
+  test("goes by a member no more when the callee's calls come from the server again", () => {
+    const me = new Member({ b: undefined, c: "open" });
+    me.forwarding.handleArrival("b", "c", at(0));
+    expect(me.forwarding.cameForwarded("b", at(100))).toBe(true);
+    me.forwarding.handleArrival("b", null, at(200));
+    expect(me.forwarding.cameForwarded("b", at(300))).toBe(false);
+  });
+
   test("takes no refusal from who was not asked, twice, or too late", () => {
     const me = new Member({ b: undefined, c: "open", d: "open", e: "open", f: "open", g: "open" });
     me.forwarding.forward("b", CALL, at(0));

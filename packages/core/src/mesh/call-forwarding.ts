@@ -127,10 +127,11 @@ export class CallForwarding {
     }
   }
 
-  /** An authentic call of `caller` came through this member. */
-  handleArrival(caller: string, via: string, now: Instant): void {
+  /** An authentic call of `caller` came through this member; null: through the server, which reaches it then. */
+  handleArrival(caller: string, via: string | null, now: Instant): void {
+    if (via === null && !this.#callees.has(caller)) return;
     const record = this.#callee(caller);
-    record.via = via === caller ? undefined : via;
+    record.via = via === null || via === caller ? undefined : via;
     record.viaAt = now;
   }
 

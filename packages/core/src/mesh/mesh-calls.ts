@@ -184,7 +184,7 @@ export class MeshCalls {
     if (outcome.kind === "dropped") countDrop(outcome.reason);
     else {
       this.#log.handleReceived(nodeId, via, time.now);
-      if (via !== null) this.#forwarding.handleArrival(nodeId, via, time.now);
+      this.#forwarding.handleArrival(nodeId, via, time.now);
     }
     if (outcome.kind === "passphrase-differs") {
       reportPassphrase(peer);

@@ -148,6 +148,12 @@ TEST_CASE("packets travel through streams, framed and padded, counted as relayed
     REQUIRE(eventually(test.pair, [&] { return count_events(test.pair.b, EventKind::inner) == 2; }));
     CHECK(get(test.pair.b.counters().rx_relayed_packets) == 2);
     CHECK(count_events(test.pair.b, EventKind::roamed) == 0);
+    // What agents tell each other is no traffic that a path would have to be kept for.
+    const PeerCounters& a = test.pair.a.counters();
+    const PeerCounters& b = test.pair.b.counters();
+    CHECK((get(a.last_sent_at) > 0 && get(b.last_received_at) > 0));
+    CHECK((get(a.last_data_sent_at) == 0 && get(a.first_unanswered_sent_at) == 0));
+    CHECK((get(b.last_data_received_at) == 0 && get(b.first_unacknowledged_received_at) == 0));
   }
 }
 

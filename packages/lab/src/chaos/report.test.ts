@@ -11,6 +11,7 @@ const RESULT: ChaosResult = {
   worstRecoveryMs: 1_234.5,
   pings: 1_000,
   answers: 990,
+  maxPacketsPerSecond: 650,
   story: ["    5.0 s  long ago", "  100.0 s  m01's cable is out", "  131.0 s  later"],
 };
 
@@ -27,6 +28,7 @@ describe("the chaos report", () => {
         worstRecoveryMs: 1_235,
         pings: 1_000,
         answers: 990,
+        maxPacketsPerSecond: 650,
       },
     });
   });

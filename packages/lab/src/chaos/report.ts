@@ -15,6 +15,8 @@ export interface ChaosResult {
   readonly worstRecoveryMs: number;
   readonly pings: number;
   readonly answers: number;
+  /** Of the busiest host in the busiest second; only in virtual time. */
+  readonly maxPacketsPerSecond?: number;
   /** What happened, for people. */
   readonly story: readonly string[];
 }
@@ -30,9 +32,8 @@ const STORY_MS = 120_000;
 /** Counts instead of lists, one object for each kind of run. */
 export function toJson(report: ChaosReport): Record<string, object> {
   const rows = resultsOf(report).map(([kind, result]) => {
-    const { seed, minutes, agents, faults, checks, violations, worstRecoveryMs, pings, answers } = result;
-    const counted = { violations: violations.length, worstRecoveryMs: Math.round(worstRecoveryMs), pings, answers };
-    return [kind, { seed, minutes, agents, faults, checks, ...counted }] as const;
+    const { story, violations, worstRecoveryMs, ...figures } = result;
+    return [kind, { ...figures, violations: violations.length, worstRecoveryMs: Math.round(worstRecoveryMs) }] as const;
   });
   return Object.fromEntries(rows);
 }

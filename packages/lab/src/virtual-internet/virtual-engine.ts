@@ -218,11 +218,11 @@ export class VirtualEngine {
     peer.facts.lastReceivedAt = now;
     peer.facts.firstUnansweredSentAt = NEVER;
     if (!peer.paths.some((path) => pathAddressEquals(path, from))) events.push({ kind: "roamed", nodeId, from });
-    if (sealed.payload !== "") {
+    if (isTraffic(sealed.payload)) {
       peer.facts.lastDataReceivedAt = now;
       if (peer.facts.firstUnacknowledgedReceivedAt === NEVER) peer.facts.firstUnacknowledgedReceivedAt = now;
-      events.push(deliver(nodeId, sealed.payload));
     }
+    if (sealed.payload !== "") events.push(deliver(nodeId, sealed.payload));
     this.#flush(peer, now);
     return events;
   }
@@ -242,7 +242,7 @@ export class VirtualEngine {
     for (const carrier of carriersOf(peer)) this.#send(carrier, bytes);
     peer.facts.lastSentAt = now;
     peer.facts.firstUnacknowledgedReceivedAt = NEVER;
-    if (payload !== "") {
+    if (isTraffic(payload)) {
       peer.facts.lastDataSentAt = now;
       if (peer.facts.firstUnansweredSentAt === NEVER) peer.facts.firstUnansweredSentAt = now;
     }
@@ -254,6 +254,11 @@ export class VirtualEngine {
     if (peer === undefined) throw new RangeError(`the virtual engine has no peer ${nodeId}`);
     return peer;
   }
+}
+
+/** Somebody's, and neither empty nor a message of the agents. */
+function isTraffic(payload: string): boolean {
+  return payload !== "" && !payload.startsWith(INNER_PREFIX);
 }
 
 /** Where a packet goes: in turn, where the engine would look at what the paths do. */

@@ -94,6 +94,20 @@ describe("while the server is alive", () => {
     expect(firstArrivalMs(second, y, x, 5_000)).toBeLessThan(1_000);
   });
 
+  test("what members forward for others is no reason to keep the paths between them busy", () => {
+    const { world, a, b, c } = three();
+    b.stop();
+    world.server.lose("b");
+    const before = c.innerMessages;
+    world.talk([[a, b]], 1_000, 120_000);
+    expect(c.innerMessages).toBeGreaterThan(before);
+    const since = world.net.world.nowMs - 60_000;
+    const checks = world.net.world.log.entries.filter(
+      ({ atMs, from, to, packet }) => atMs > since && from === "c" && to === "a" && packet.bytes[0] === 0,
+    );
+    expect(checks).toEqual([]);
+  });
+
   test("nothing is forwarded when the server delivers", () => {
     const { world, a, b, c } = three();
     expect(firstArrivalMs(world, a, b, 5_000)).toBeLessThan(500);

@@ -124,7 +124,7 @@ void Receiver::finish_task(OpenTask& task) {
       drop(Drop::replayed);
       continue;
     }
-    note_authentic(*packet.session, packet.len);
+    note_authentic(*packet.session, packet.opened, packet.len);
     size_t inner_len = 0;
     if (packet.len > 0 && !accept_inner(*packet.session->peer, packet.opened, packet.len, inner_len)) inner_len = 0;
     deliver(*packet.session, packet.counter, packet.opened, inner_len, false, packet.len > 0);
@@ -223,16 +223,16 @@ void Receiver::handle_transport(const Datagram& datagram) {
     return drop(Drop::auth_failed);
   }
   session->replay.commit(counter);
-  note_authentic(*session, len);
+  note_authentic(*session, packet, len);
   size_t inner_len = 0;
   if (len > 0 && !accept_inner(*session->peer, packet, len, inner_len)) inner_len = 0;
   deliver(*session, counter, packet, inner_len, true, len > 0);
 }
 
 /** `len`: of the inner packet with its padding. */
-void Receiver::note_authentic(Session& session, size_t len) {
+void Receiver::note_authentic(Session& session, const uint8_t* packet, size_t len) {
   small_packets_ += len <= SMALL_PACKET_BYTES;
-  count(*session.peer, TRANSPORT_OVERHEAD_BYTES + len, len > 0);
+  count(*session.peer, TRANSPORT_OVERHEAD_BYTES + len, is_traffic(packet, len));
   if (session.unconfirmed.load(std::memory_order_relaxed)) confirm(session);
 }
 

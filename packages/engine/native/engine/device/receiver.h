@@ -75,7 +75,7 @@ class Receiver {
   void handle_datagram(const Datagram& datagram);
   void handle_transport(const Datagram& datagram);
   Session* session_for(const Datagram& datagram, uint64_t& counter);
-  void note_authentic(Session& session, size_t len);
+  void note_authentic(Session& session, const uint8_t* packet, size_t len);
   void handle_control(const Datagram& datagram);
   /** True if a whole packet at `packet` is for the host. */
   bool accept_inner(Peer& peer, uint8_t* packet, size_t len, size_t& inner_len);

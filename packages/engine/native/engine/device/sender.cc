@@ -232,15 +232,15 @@ void Sender::send_by(Peer& peer, Session& session, const PathTable& paths, unsig
   if (!seal_datagram(session, SEND_READER, counter, layout, packet, len, room)) {
     return state_.counters->drop(Drop::seal_failed);
   }
+  const bool traffic = is_traffic(packet, len);
   if (paths.spread()) {
-    const bool data = len > 0 && packet[0] >> 4 != 0;
     deadline_ = std::min(deadline_, peer.tx.spread->next_tick_at);
-    peer.tx.spread->scheduler.sent(counter, index, room + layout.prefix_len, layout.message_len, data, now_);
+    peer.tx.spread->scheduler.sent(counter, index, room + layout.prefix_len, layout.message_len, traffic, now_);
   }
   const bool redundant = paths.second != PathTable::NONE;
   if (redundant) duplicate_.assign(room + layout.prefix_len, room + layout.datagram_len());
-  groups_.added(layout.datagram_len(), layout.message_len, len > 0);
-  if (redundant) send_sealed(peer, paths.paths[paths.second], duplicate_.data(), duplicate_.size(), len > 0);
+  groups_.added(layout.datagram_len(), layout.message_len, traffic);
+  if (redundant) send_sealed(peer, paths.paths[paths.second], duplicate_.data(), duplicate_.size(), traffic);
 }
 
 void Sender::send_sealed(Peer& peer, const Path& path, const uint8_t* message, size_t len, bool data) {

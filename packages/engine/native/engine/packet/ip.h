@@ -38,6 +38,9 @@ inline size_t ip_packet_len(const uint8_t* data, size_t len) {
   return total <= len ? total : 0;
 }
 
+/** True of what hosts send each other; not of keepalives, nor of messages between agents or engines (first nibble 0). */
+inline bool is_traffic(const uint8_t* packet, size_t len) { return len > 0 && packet[0] >> 4 != 0; }
+
 /** `packet` has passed ip_packet_len. */
 inline const uint8_t* ip_source(const uint8_t* packet) { return packet[0] >> 4 == 4 ? packet + 12 : packet + 8; }
 inline const uint8_t* ip_destination(const uint8_t* packet) { return packet[0] >> 4 == 4 ? packet + 16 : packet + 24; }

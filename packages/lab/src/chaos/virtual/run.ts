@@ -20,7 +20,6 @@ export interface VirtualChaosOptions {
 export interface VirtualChaosResult extends ChaosResult {
   /** That reached a device or were dropped. */
   readonly packets: number;
-  /** Of the busiest host in the busiest second. */
   readonly maxPacketsPerSecond: number;
 }
 
