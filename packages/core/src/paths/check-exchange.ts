@@ -47,7 +47,7 @@ export class CheckExchange {
   readonly #inFlight = new InFlightChecks();
   readonly #seen = new SeenTransactions();
   readonly #pacing = new TokenBucket(CHECK_BURST, CHECK_PACING_MS);
-  readonly #answerLimit = new TokenBucket(MAX_ANSWERS_PER_SECOND, 1_000 / MAX_ANSWERS_PER_SECOND);
+  readonly #answers = { known: answerLimit(), unknown: answerLimit() };
   readonly #transmits: Transmit[] = []; // bounded: MAX_QUEUED_TRANSMITS, oldest dropped
   /** What requests tell the peer of our place in the network (docs/protocol-paths.md §3). */
   place = 0;
@@ -61,11 +61,21 @@ export class CheckExchange {
     this.#random = random;
   }
 
-  /** What an incoming message tells, or why it is dropped. Requests are answered. */
-  handleMessage(message: StunMessage, from: PathAddress, now: Instant): ReceivedCheck | PathDropReason {
+  /**
+   * What an incoming message tells, or why it is dropped. Requests are answered; `source`: whether the address it came from
+   * has been proven to be the peer's.
+   */
+  handleMessage(
+    message: StunMessage,
+    from: PathAddress,
+    source: "known" | "unknown",
+    now: Instant,
+  ): ReceivedCheck | PathDropReason {
     const check = this.#read(message);
     if (typeof check === "string") return check;
-    if (check.kind === "request") return this.#answer(message, check, from, now);
+    if (check.kind === "request") {
+      return this.#answers[source].take(now) ? this.#answer(message, check, from) : "check-rate-limited";
+    }
     const sent = this.#inFlight.take(message.transactionId);
     if (sent === undefined) return "check-unexpected";
     if (check.kind === "refusal") return "check-refused";
@@ -77,8 +87,7 @@ export class CheckExchange {
     const check = this.#read(message);
     if (typeof check === "string") return check;
     if (check.kind !== "request") return "check-unexpected";
-    if (!this.#answerLimit.take(now)) return "check-rate-limited";
-    return check;
+    return this.#answers.unknown.take(now) ? check : "check-rate-limited";
   }
 
   /** Sends a check if the pace allows it. */
@@ -127,13 +136,7 @@ export class CheckExchange {
     return this.#transmits.shift();
   }
 
-  #answer(
-    { transactionId }: StunMessage,
-    request: CheckRequest,
-    from: PathAddress,
-    now: Instant,
-  ): ReceivedCheck | PathDropReason {
-    if (!this.#answerLimit.take(now)) return "check-rate-limited";
+  #answer({ transactionId }: StunMessage, request: CheckRequest, from: PathAddress): ReceivedCheck | PathDropReason {
     if (request.unknown.length > 0) {
       this.#transmit({ to: from, bytes: encodeCheckRefusal(this.#keys, transactionId, request.unknown) });
       return "check-unknown-attribute";
@@ -159,6 +162,10 @@ export class CheckExchange {
     this.#transmits.push(transmit);
     if (this.#transmits.length > MAX_QUEUED_TRANSMITS) this.#transmits.shift();
   }
+}
+
+function answerLimit(): TokenBucket {
+  return new TokenBucket(MAX_ANSWERS_PER_SECOND, 1_000 / MAX_ANSWERS_PER_SECOND);
 }
 
 /** What the peer does not know yet it learns from the check: that it comes from a relay's address. */

@@ -131,7 +131,8 @@ export class PeerPaths {
 
   /** A STUN message whose USERNAME is our `receiveCheckId`. Undefined if it was acted upon. */
   handleCheck(message: StunMessage, from: PathAddress, now: Instant): PathDropReason | undefined {
-    const received = this.#checks.handleMessage(message, from, now);
+    const source = this.#set.get(from)?.answeredAt === undefined ? "unknown" : "known";
+    const received = this.#checks.handleMessage(message, from, source, now);
     if (typeof received === "string") {
       this.#drops[received] = (this.#drops[received] ?? 0) + 1;
       return received;

@@ -88,8 +88,11 @@ export const CALLED_LATELY_MS = 10_000;
 /** A peer's calls that make us answer and check: this many at once, then one every so often. */
 export const CALL_BURST = 8;
 export const CALL_REFILL_MS = 1_000;
-/** Answers to a peer's checks: a second's worth at once, then this many a second. */
-export const MAX_ANSWERS_PER_SECOND = 200;
+/**
+ * Answers to a peer's checks that come from where it is known to be, and the same for all other addresses together: a second's
+ * worth at once, then this many a second.
+ */
+export const MAX_ANSWERS_PER_SECOND = 100;
 /**
  * Checks to places that never answered: for one peer, and to one IP address of all peers, so many at once (runs to 32
  * candidates and more), then one every so often.

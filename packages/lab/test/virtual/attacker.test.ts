@@ -225,13 +225,13 @@ describe("somebody on the way who floods a member with checks that he has record
     return recorded;
   }
 
-  function flood(attack: Attack, recorded: readonly LogEntry[]): void {
+  function flood(attack: Attack, recorded: readonly LogEntry[], from: "own address" | "forged address"): void {
     const { scenario, a } = attack;
     // So that what is genuine does not keep time with the limits.
     a.interfaces[0]?.attachment.setConditions({ up: { delayMs: 10, jitterMs: 10 }, down: { delayMs: 10 } });
     for (let copy = 0; copy < COPIES; copy++) {
       const entry = recorded[copy % recorded.length];
-      const send = (): void => attack.replay(entry === undefined ? [] : [entry], "forged address");
+      const send = (): void => attack.replay(entry === undefined ? [] : [entry], from);
       scenario.net.world.after((copy * DURATION_MS) / COPIES, send);
     }
     scenario.run(DURATION_MS);
@@ -245,7 +245,7 @@ describe("somebody on the way who floods a member with checks that he has record
     const { sentPackets } = b.host;
     scenario.run(DURATION_MS);
     const usually = b.host.sentPackets - sentPackets;
-    flood(attack, recorded);
+    flood(attack, recorded, "forged address");
     expect(b.host.sentPackets - sentPackets).toBeLessThan(2 * usually + 20);
     const { paths, changes, drops } = a.peer("b").paths.snapshot(a.host.now);
     expect(changes).toHaveLength(1);
@@ -256,14 +256,25 @@ describe("somebody on the way who floods a member with checks that he has record
     expect(b.peer("a").received - heard[1]!).toBeGreaterThan(75);
   });
 
+  it("more of them than it remembers, from an address of his own, breaks nothing off either", () => {
+    const attack = new Attack();
+    const { a, b } = attack;
+    flood(attack, record(attack, 1_000), "own address");
+    expect(attack.changes).toEqual([1, 1]);
+    expect([a.directTo("b")?.address, b.directTo("a")?.address]).toEqual(["203.0.113.2", "203.0.113.1"]);
+    expect(a.peer("b").paths.snapshot(a.host.now).paths[0]).toMatchObject({ state: "active", lossRatio: 0 });
+    expect(attack.stolen).toBe(0);
+    expect(attack.sentToAttacker / (DURATION_MS / 1_000)).toBeLessThan(150);
+  });
+
   it("more of them than it remembers, gets a few answers for many, and all is well when he ends", () => {
     const attack = new Attack();
     const { scenario, a, b } = attack;
     const recorded = record(attack, 1_000);
     const { sentPackets } = b.host;
-    flood(attack, recorded);
+    flood(attack, recorded, "forged address");
     const perSecond = (b.host.sentPackets - sentPackets) / (DURATION_MS / 1_000);
-    expect(perSecond).toBeLessThan(250);
+    expect(perSecond).toBeLessThan(150);
     expect(b.directTo("a")).toEqual({ address: "203.0.113.1", port: 41_641 });
     expect(attack.sentToAttacker).toBe(0);
     scenario.untilDirect(a, "b", 5_000);
