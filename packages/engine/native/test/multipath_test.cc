@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -155,6 +156,37 @@ TEST_CASE("a gap wider than the window pushes out what is held") {
   buffer.flush(released.take);
   CHECK(released.counters.size() == 4);
   CHECK(released.in_order());
+}
+
+TEST_CASE("whatever jumps, stays out and comes late, each packet is released once, and in order unless it was too late") {
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    Random random(seed);
+    ReorderBuffer buffer;
+    Released released;
+    buffer.start(0);
+    std::set<uint64_t> arrived;
+    std::vector<uint64_t> late;
+    uint64_t front = 0, now = 0;
+    for (int i = 0; i < 3'000; i++) {
+      front += random.chance(2) ? random.below(3 * ReorderBuffer::WINDOW) : random.below(4);
+      const uint64_t back = random.chance(40) ? random.below(random.chance(5) ? 2 * ReorderBuffer::WINDOW : 60) : 0;
+      const uint64_t counter = front - std::min(front, back);
+      if (!arrived.insert(counter).second) continue;
+      if (counter < buffer.next()) late.push_back(counter);
+      const size_t before = released.counters.size();
+      arrive(buffer, counter, now += 10, released);
+      if (random.chance(10)) buffer.expire(now, random.below(2'000), released.take);
+      // What waits keeps the least counter in front, and nobody has waited for longer than it.
+      if (!buffer.empty()) REQUIRE(buffer.oldest_ns() <= now);
+      if (released.counters.size() == before) REQUIRE_FALSE(buffer.empty());
+    }
+    buffer.flush(released.take);
+    REQUIRE(buffer.empty());
+    REQUIRE(std::set(released.counters.begin(), released.counters.end()) == arrived);
+    REQUIRE(released.counters.size() == arrived.size());
+    std::erase_if(released.counters, [&](uint64_t counter) { return std::find(late.begin(), late.end(), counter) != late.end(); });
+    REQUIRE(released.in_order());
+  }
 }
 
 TEST_CASE("held packets are bounded in bytes") {

@@ -76,6 +76,16 @@ TEST_CASE("a link that dies is out of use within a second, and in use again with
   CHECK(simulation.goodput() > 0.9 * 40 * MBIT);
 }
 
+TEST_CASE("full paths are not full any more for the next transfer") {
+  Simulation simulation({{40 * MBIT, 10}, {10 * MBIT, 40}});
+  simulation.run(3);
+  CHECK_FALSE(simulation.scheduler.filling(1'000'000, simulation.now));
+  simulation.run(0.1, 0.1 * MBIT);
+  CHECK_FALSE(simulation.scheduler.filling(0, simulation.now));
+  simulation.run(0.4, 0.1 * MBIT);
+  CHECK(simulation.scheduler.filling(0, simulation.now));
+}
+
 TEST_CASE("rates that change are followed") {
   Simulation simulation({{40 * MBIT, 10}, {10 * MBIT, 20}});
   simulation.run(3);

@@ -83,8 +83,23 @@ class Receiver {
   void pass_up_inner(Peer& peer, const uint8_t* packet, size_t len);
   void confirm(Session& session);
   /** The packet goes to the host, at once or in its turn. `inner_len` is 0 if it is not for the host. */
-  void deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data);
-  void commit(uint8_t* packet, size_t inner_len, bool in_place);
+  void deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data) {
+    const Peer& peer = *session.peer;
+    // Every packet comes by here, and most peers have one path.
+    const bool alone = peer.rx.paths == nullptr && peer.rx.acks == nullptr && !peer.starting.active();
+    if (alone) return commit(packet, inner_len, in_place);
+    deliver_in_turn(session, counter, packet, inner_len, in_place, data);
+  }
+  void deliver_in_turn(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data);
+  void commit(uint8_t* packet, size_t inner_len, bool in_place) {
+    if (inner_len == 0) {
+      if (in_place) coalescer_.abandon();
+    } else if (in_place) {
+      coalescer_.commit(inner_len);
+    } else {
+      coalescer_.add(packet, inner_len);
+    }
+  }
   bool keeps_back(Peer& peer, const uint8_t* packet, size_t inner_len);
   bool follow_session(PathReceiver& paths, Session& session);
   void handle_multipath(Peer& peer, const uint8_t* message, size_t len);

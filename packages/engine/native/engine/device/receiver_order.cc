@@ -6,17 +6,8 @@
 
 namespace asterism {
 
-void Receiver::commit(uint8_t* packet, size_t inner_len, bool in_place) {
-  if (inner_len == 0) {
-    if (in_place) coalescer_.abandon();
-  } else if (in_place) {
-    coalescer_.commit(inner_len);
-  } else {
-    coalescer_.add(packet, inner_len);
-  }
-}
-
-void Receiver::deliver(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place, bool data) {
+void Receiver::deliver_in_turn(Session& session, uint64_t counter, uint8_t* packet, size_t inner_len, bool in_place,
+                               bool data) {
   PathReceiver* paths = session.peer->rx.paths.get();
   // What engines tell each other is no traffic that asks for a report.
   data &= inner_len > 0;

@@ -61,7 +61,12 @@ class Sender {
 
   // For peers whose packets are spread over several paths: sender_spread.cc.
   /** What is known of the peer's paths; null if its packets are not spread. */
-  Spread* spread_of(Peer& peer, Session& session, const PathTable& paths);
+  Spread* spread_of(Peer& peer, Session& session, const PathTable& paths) {
+    // Every packet comes by here, and most peers have one path.
+    if (peer.tx.spread == nullptr && !paths.spread()) return nullptr;
+    return follow_spread(peer, session, paths);
+  }
+  Spread* follow_spread(Peer& peer, Session& session, const PathTable& paths);
   void start_spread(Peer& peer);
   void end_spread(Peer& peer, Session& session, const PathTable& paths);
   void spread_packets(Peer& peer, Session& session, const PathTable& paths, Spread& spread);

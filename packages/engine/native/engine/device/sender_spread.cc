@@ -12,9 +12,9 @@ constexpr uint64_t NEVER = UINT64_MAX;
 
 }  // namespace
 
-Spread* Sender::spread_of(Peer& peer, Session& session, const PathTable& paths) {
+Spread* Sender::follow_spread(Peer& peer, Session& session, const PathTable& paths) {
   if (!paths.spread()) {
-    if (peer.tx.spread != nullptr) end_spread(peer, session, paths);
+    end_spread(peer, session, paths);
     return nullptr;
   }
   if (peer.tx.spread == nullptr) start_spread(peer);

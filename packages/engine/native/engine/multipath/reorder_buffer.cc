@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace asterism {
 namespace {
@@ -12,7 +13,7 @@ constexpr size_t TAIL_BYTES = 16;
 }  // namespace
 
 void ReorderBuffer::start(uint64_t next) {
-  for (; next_ < end_; next_++) slot(next_).state = State::absent;
+  skip_to(end_);
   next_ = end_ = next;
 }
 
@@ -20,7 +21,7 @@ void ReorderBuffer::passed(uint64_t counter, const Release& release) {
   if (counter < next_) return;
   make_room(counter, release);
   if (counter > next_) {
-    slot(counter).state = State::passed;
+    state(counter) = State::passed;
     end_ = std::max(end_, counter + 1);
     return;
   }
@@ -46,7 +47,7 @@ std::unique_ptr<uint8_t[]> ReorderBuffer::copy(const uint8_t* packet, size_t len
 void ReorderBuffer::hold(uint64_t counter, std::unique_ptr<uint8_t[]> bytes, size_t len, uint64_t now,
                          const Release& release) {
   make_room(counter, release);
-  while (held_ > 0 && bytes_ + len > MAX_BYTES) step(release);
+  while (held_ > 0 && bytes_ + len > MAX_BYTES) release_first(release);
   if (counter < next_) {
     release(bytes.get() + HEADROOM_BYTES, len);
     return give_back(std::move(bytes), len);
@@ -57,8 +58,8 @@ void ReorderBuffer::hold(uint64_t counter, std::unique_ptr<uint8_t[]> bytes, siz
     first_held_ = counter;
     oldest_ns_ = since;
   }
-  Slot& place = slot(counter);
-  place = {State::held, static_cast<uint32_t>(len), since, std::move(bytes)};
+  state(counter) = State::held;
+  slot(counter) = {static_cast<uint32_t>(len), since, std::move(bytes)};
   held_++;
   bytes_ += len;
   end_ = std::max(end_, counter + 1);
@@ -67,10 +68,8 @@ void ReorderBuffer::hold(uint64_t counter, std::unique_ptr<uint8_t[]> bytes, siz
 
 void ReorderBuffer::expire(uint64_t now, uint64_t hold_ns, const Release& release) {
   while (held_ > 0 && oldest_ns_ + hold_ns <= now) {
-    // The gap before the first held packet is given up.
-    while (next_ <= first_held_) step(release);
+    release_first(release);
     advance(release);
-    note_first();
   }
 }
 
@@ -81,17 +80,33 @@ void ReorderBuffer::flush(const Release& release) {
 /** Makes the counter fall into the window. */
 void ReorderBuffer::make_room(uint64_t counter, const Release& release) {
   if (counter < next_ + WINDOW) return;
-  while (next_ < end_ && counter >= next_ + WINDOW) step(release);
-  if (counter >= next_ + WINDOW) next_ = counter - WINDOW + 1;
+  const uint64_t next = counter - WINDOW + 1;
+  while (held_ > 0 && first_held_ < next) release_first(release);
+  skip_to(std::min(next, end_));
+  next_ = next;
+}
+
+/** The gap before the first held packet is given up. */
+void ReorderBuffer::release_first(const Release& release) {
+  skip_to(first_held_);
+  step(release);
   note_first();
+}
+
+/** None is held before the counter. */
+void ReorderBuffer::skip_to(uint64_t counter) {
+  while (next_ < counter) {
+    const uint64_t count = std::min(counter - next_, WINDOW - next_ % WINDOW);
+    std::memset(&state(next_), 0, count);
+    next_ += count;
+  }
 }
 
 /** Goes on by one counter, whether it came or not. */
 void ReorderBuffer::step(const Release& release) {
-  Slot& place = slot(next_++);
-  const State state = place.state;
-  place.state = State::absent;
-  if (state != State::held) return;
+  const uint64_t counter = next_++;
+  if (std::exchange(state(counter), State::absent) != State::held) return;
+  Slot& place = slot(counter);
   held_--;
   bytes_ -= place.len;
   std::unique_ptr<uint8_t[]> bytes = std::move(place.bytes);
@@ -105,14 +120,22 @@ void ReorderBuffer::give_back(std::unique_ptr<uint8_t[]> bytes, size_t len) {
 }
 
 void ReorderBuffer::advance(const Release& release) {
-  while (next_ < end_ && slot(next_).state != State::absent) step(release);
+  while (next_ < end_ && state(next_) != State::absent) step(release);
   note_first();
 }
 
 void ReorderBuffer::note_first() {
   if (held_ == 0 || first_held_ >= next_) return;
-  for (first_held_ = next_; slot(first_held_).state != State::held; first_held_++) continue;
-  oldest_ns_ = slot(first_held_).since_ns;
+  for (uint64_t from = next_;;) {
+    const uint64_t count = WINDOW - from % WINDOW;
+    const void* found = std::memchr(&state(from), static_cast<int>(State::held), count);
+    if (found != nullptr) {
+      first_held_ = from + static_cast<uint64_t>(static_cast<const State*>(found) - &state(from));
+      oldest_ns_ = slot(first_held_).since_ns;
+      return;
+    }
+    from += count;
+  }
 }
 
 }  // namespace asterism

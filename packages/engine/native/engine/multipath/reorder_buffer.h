@@ -23,7 +23,7 @@ class ReorderBuffer {
   /** Takes packets that are due, in order. The bytes are valid until it returns. */
   using Release = std::function<void(uint8_t* packet, size_t len)>;
 
-  ReorderBuffer() : slots_(WINDOW) {}
+  ReorderBuffer() : states_(WINDOW), slots_(WINDOW) {}
 
   /** Counters from `next` on are waited for; nothing may be held. */
   void start(uint64_t next);
@@ -48,21 +48,25 @@ class ReorderBuffer {
  private:
   enum class State : uint8_t { absent, passed, held };
   struct Slot {
-    State state = State::absent;
     uint32_t len = 0;
     uint64_t since_ns = 0;
     std::unique_ptr<uint8_t[]> bytes;
   };
   static constexpr size_t SPARE_BYTES = 2048;
 
+  State& state(uint64_t counter) { return states_[counter % WINDOW]; }
   Slot& slot(uint64_t counter) { return slots_[counter % WINDOW]; }
   void make_room(uint64_t counter, const Release& release);
+  void release_first(const Release& release);
+  void skip_to(uint64_t counter);
   void step(const Release& release);
   void advance(const Release& release);
   void note_first();
   void give_back(std::unique_ptr<uint8_t[]> bytes, size_t len);
 
-  std::vector<Slot> slots_;  // bounded: WINDOW, MAX_BYTES
+  /** Apart from the packets: a peer can make us look at all of them with every packet. */
+  std::vector<State> states_;  // bounded: WINDOW
+  std::vector<Slot> slots_;    // bounded: WINDOW, MAX_BYTES
   std::vector<std::unique_ptr<uint8_t[]>> spare_;  // bounded: WINDOW
   uint64_t next_ = 0;
   /** Greatest counter seen, plus one. */
