@@ -1,6 +1,7 @@
 /** Two agents with two uplinks each, through two networks: each uplink is a link of its own. */
 import type { LinkStatus, LinksAnswer } from "@asterism/core/local-api";
 import { describe, type ExpectStatic, test } from "vitest";
+import type { Host } from "../../src/net/host.ts";
 import type { AgentProcess } from "../../src/product/agent-process.ts";
 import { Pulse } from "./pulse.ts";
 import { ipv4Of, reportFigure, World } from "./world.ts";
@@ -21,9 +22,22 @@ async function workingLinks(agent: AgentProcess, peer: string): Promise<string[]
   return [...new Set(working.map(({ link }) => link ?? "?"))];
 }
 
-async function bothWork(expect: ExpectStatic, agent: AgentProcess, peer: string): Promise<void> {
+async function bothWork(
+  expect: ExpectStatic,
+  agent: AgentProcess,
+  peer: string,
+  links: readonly string[] = ["eth0", "eth1"],
+): Promise<void> {
   const sorted = async (): Promise<string[]> => (await workingLinks(agent, peer)).sort();
-  await expect.poll(sorted, { timeout: LIMIT_MS, interval: 200 }).toEqual(["eth0", "eth1"]);
+  await expect.poll(sorted, { timeout: LIMIT_MS, interval: 200 }).toEqual(links.toSorted());
+}
+
+/** What comes from this address leaves by this interface: without it only the first default route is used. */
+async function routeBySource(host: Host, address: string, name: string): Promise<void> {
+  const { stdout } = await host.exec(["ip", "-4", "route", "show", "default", "dev", name]);
+  const gateway = / via (\S+)/.exec(` ${stdout}`)?.[1] ?? "";
+  await host.exec(["ip", "route", "add", "default", "via", gateway, "dev", name, "table", "100"]);
+  await host.exec(["ip", "rule", "add", "from", address, "lookup", "100"]);
 }
 
 async function uses(expect: ExpectStatic, agent: AgentProcess, peer: string, link: string): Promise<void> {
@@ -43,16 +57,17 @@ describe.concurrent("several links", () => {
     const key = await world.server.createKey({ reusable: true });
     const a = await world.agent(hostA, { args: ["--metrics", METRICS] });
     const b = await world.agent(hostB);
-    await a.join(key, { args: ["--links", "eth0,eth1,eth9", "--link-cost", "eth1=10"] });
+    await a.join(key, { args: ["--links", "eth0,eth1,eth9,198.51.100.250", "--link-cost", "eth1=10"] });
     await b.join(key, { args: ["--links", "auto"] });
     const pulse = await Pulse.start(hostA, await ipv4Of(b));
     await Promise.all([bothWork(expect, a, "b"), bothWork(expect, b, "a")]);
 
-    const [first, missing, metered] = await linksOf(a);
+    const [first, missing, foreign, metered] = await linksOf(a);
     expect(metered).toMatchObject({ name: "eth1", state: "up", cost: 10, addresses: [second!.ipv4] });
     expect(first).toMatchObject({ name: "eth0", state: "up", publicAddresses: [], nat: "none" });
     expect(missing).toMatchObject({ name: "eth9", state: "down", port: null });
     expect(missing!.problem).toContain("there is no interface eth9");
+    expect(foreign!.problem).toContain("198.51.100.250 is no address of this machine");
     expect(new Set((await linksOf(b)).map(({ port }) => port)).size).toBe(2);
     await uses(expect, a, "b", "eth0");
     const [inUse, , spared] = await linksOf(a);
@@ -77,6 +92,15 @@ describe.concurrent("several links", () => {
     await hostA.uplink.mend();
     await uses(expect, a, "b", "eth0");
     reportFigure("a cheaper link that is back is used after", Date.now() - mendedAt, "ms", "seconds");
+    await recovery("the link in use swallows what comes, without a sign", () =>
+      hostA.exec([
+        "nft",
+        "add table ip hole; add chain ip hole in { type filter hook prerouting priority raw; }; add rule ip hole in iifname eth0 meta l4proto udp drop",
+      ]),
+    );
+    await uses(expect, a, "b", "eth1");
+    await hostA.exec(["nft", "delete table ip hole"]);
+    await uses(expect, a, "b", "eth0");
     await recovery("the other end's link in use is deleted", async () => {
       const { link } = (await b.peer("a")).path;
       await hostB.exec(["ip", "link", "set", link!, "down"]);
@@ -87,6 +111,12 @@ describe.concurrent("several links", () => {
       a.command(["links", "set", "--links", "eth1,eth0", "--link-cost", "eth1=0"]),
     );
     await bothWork(expect, a, "b");
+    const addresses = [hostA.uplink.ipv4!, second!.ipv4!];
+    await routeBySource(hostA, second!.ipv4!, "eth1");
+    await recovery("addresses take the place of interfaces", () =>
+      a.command(["links", "set", "--links", addresses.join(",")]),
+    );
+    await bothWork(expect, a, "b", addresses);
     pulse.stop();
   });
 });
