@@ -42,6 +42,7 @@ function idleWords(reason: string | null): string {
 
 const IDLE_WORDS: Readonly<Record<string, string>> = {
   standby: "works, not needed in this mode",
+  silent: "has not answered lately",
   narrow: "left out: large packets vanish on it",
   lossy: "left out: loses too much",
   costly: "left out: its link costs more",

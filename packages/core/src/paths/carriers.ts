@@ -28,6 +28,8 @@ export interface CarrierCandidate extends Pick<PathMetrics, "kind" | "overStream
 export type IdleReason =
   /** One path is enough in mode `best`, two are in `redundant`; in `auto` it would carry. */
   | "standby"
+  /** It has not answered lately. */
+  | "silent"
   /** Large packets vanish on it. */
   | "narrow"
   | "lossy"

@@ -1,5 +1,5 @@
 import type { Instant } from "../time.ts";
-import { type Carriers, chooseCarriers } from "./carriers.ts";
+import { type Carriers, chooseCarriers, type IdleReason } from "./carriers.ts";
 import type { Path } from "./path.ts";
 import { comparePaths } from "./path-choice.ts";
 import { ModeChoice } from "./traffic-mode.ts";
@@ -40,11 +40,12 @@ export class PathSpread {
     this.#kept = new Set([...this.#carriers, ...chooseCarriers(usable, mode).carriers]);
   }
 
-  /** Why paths that work carry nothing. */
+  /** Why usable paths carry nothing. */
   idle(all: Iterable<Path>, active: Path | undefined, now: Instant): Carriers<Path>["idle"] {
+    const { carriers, idle } = chooseCarriers(bestFirst(all, active), this.choice.decision.mode);
     // In mode `best` those that carry nothing are checked seldom.
-    const working = bestFirst(all, active).filter((path) => !this.isWanted || path.isTrusted(now));
-    return chooseCarriers(working, this.choice.decision.mode).idle;
+    const silent = this.isWanted ? carriers.filter((path) => !path.isTrusted(now)) : [];
+    return new Map([...idle, ...silent.map((path): [Path, IdleReason] => [path, "silent"])]);
   }
 }
 

@@ -56,6 +56,12 @@ function carriers(node: MeshNode, peer: string): readonly MeshPath[] {
   return node.engine.paths(peer).filter(({ weight }) => weight > 0);
 }
 
+/** Why paths that work carry nothing. */
+function idleReasons(node: MeshNode, peer: string): (string | null)[] {
+  const { paths = [] } = node.mesh.peers.get(peer)?.paths?.snapshot(node.host.now) ?? {};
+  return paths.filter(({ state, weight }) => state === "standby" && weight === 0).map(({ idleBecause }) => idleBecause);
+}
+
 function modes({ a, b }: TwoByTwo): TrafficMode[] {
   return [a.engine.mode("b"), b.engine.mode("a")];
 }
@@ -65,6 +71,7 @@ test("what one end chooses both do, at once and for as long as it wants", () => 
   const { a, b } = world;
   world.talk(5_000);
   expect(modes(world)).toEqual(["best", "best"]);
+  expect(idleReasons(a, "b")).toEqual(["standby", "standby", "standby"]);
   choose(a, { peer: "aggregate" });
   world.talk(500);
   expect(modes(world)).toEqual(["aggregate", "aggregate"]);
@@ -116,7 +123,9 @@ test("a link that dies is left and found again; those that are left carry all", 
   world.talk(5_000);
   const [, second] = a.uplinks;
   second?.attachment.setConditions({ up: { ...LINE.up, lossRatio: 1 }, down: { ...LINE.down, lossRatio: 1 } });
-  world.talk(8_000);
+  world.talk(5_000);
+  expect(idleReasons(a, "b")).toEqual(["silent", "silent"]);
+  world.talk(3_000);
   expect(carriers(a, "b").map(({ linkId }) => linkId)).toEqual(Array(2).fill(carriers(a, "b")[0]?.linkId));
   expect(a.engine.mode("b")).toBe("aggregate");
   const received = b.delivered.length;
