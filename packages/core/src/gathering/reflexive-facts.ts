@@ -1,4 +1,4 @@
-import { formatUdpAddress, type LinkId, type UdpAddress } from "../net/index.ts";
+import { formatUdpAddress, type LinkId, type UdpAddress, udpAddressEquals } from "../net/index.ts";
 import type { Instant } from "../time.ts";
 import { serverKey } from "./binding-requests.ts";
 import type { ReflexiveFact } from "./gathering-types.ts";
@@ -41,10 +41,9 @@ export class ReflexiveFacts {
 
   /** The shortest round trip to any of these addresses. */
   rttMs(servers: readonly UdpAddress[]): number | null {
-    const keys = new Set(servers.map(formatUdpAddress));
     let shortest: number | null = null;
     for (const { server, rttMs } of this.#facts.values()) {
-      if (rttMs === null || !keys.has(formatUdpAddress(server))) continue;
+      if (rttMs === null || !servers.some((one) => udpAddressEquals(one, server))) continue;
       shortest = shortest === null ? rttMs : Math.min(shortest, rttMs);
     }
     return shortest;
@@ -52,8 +51,9 @@ export class ReflexiveFacts {
 
   /** True if one of these has answered after that, on any link. */
   hasAnsweredSince(servers: readonly UdpAddress[], since: Instant): boolean {
-    const keys = new Set(servers.map(formatUdpAddress));
-    return this.all.some(({ server, answeredAt }) => answeredAt > since && keys.has(formatUdpAddress(server)));
+    return this.all.some(({ server, answeredAt }) => {
+      return answeredAt > since && servers.some((one) => udpAddressEquals(one, server));
+    });
   }
 
   hasAnswered(linkId: LinkId, server: UdpAddress): boolean {

@@ -104,6 +104,9 @@ export class HolePunch {
   #peer: readonly NatFacts[] = [];
   #peerPorts: readonly PortPrediction[] = [];
   #situation: PunchSituation = { isWanted: false, isSettled: false, attempts: 0, local: [], remote: [] };
+  // Asked for after every packet, while the candidates stay the same.
+  readonly #ownVantages = rememberingLast(vantages);
+  readonly #theirAddress = rememberingLast(publicAddressOf);
   #wantedSince: Instant | undefined;
   /** The peer's last call. */
   #calledAt: Instant | undefined;
@@ -393,7 +396,7 @@ export class HolePunch {
 
   #makePlan(): PunchPlan | undefined {
     const mine = this.#vantages()[0]?.address.address;
-    const theirs = publicAddressOf(this.#situation.remote);
+    const theirs = this.#theirAddress(this.#situation.remote);
     this.#memory.enter([mine, mappingOf(this.#own), theirs, mappingOf(this.#peer)].join(" "));
     // Behind one and the same NAT there is another obstacle.
     if (mine === undefined || theirs === undefined || mine === theirs) return undefined;
@@ -404,7 +407,7 @@ export class HolePunch {
   #areForetold(): boolean {
     if (mappingOf(this.#own) !== "varying" || mappingOf(this.#peer) !== "varying") return false;
     const mine = this.#vantages()[0]?.address.address;
-    const theirs = publicAddressOf(this.#situation.remote);
+    const theirs = this.#theirAddress(this.#situation.remote);
     if (mine === undefined || theirs === undefined) return false;
     return counterAt(this.#options.ownPorts(), mine) !== undefined && counterAt(this.#peerPorts, theirs) !== undefined;
   }
@@ -431,7 +434,7 @@ export class HolePunch {
   }
 
   #vantages(): Vantage[] {
-    return vantages(this.#situation.local);
+    return this.#ownVantages(this.#situation.local);
   }
 
   /** When the ordinary attempt has had its time; undefined while that can't be told yet. */
@@ -463,4 +466,13 @@ export class HolePunch {
     if (beginsAt === undefined) return undefined;
     return Math.max(beginsAt, this.#memory.notBefore ?? 0) as Instant;
   }
+}
+
+/** The function, which works out only once what it is asked for again. Arguments are told apart by identity. */
+function rememberingLast<Argument extends object, Result>(compute: (argument: Argument) => Result) {
+  let last: { readonly argument: Argument; readonly result: Result } | undefined;
+  return (argument: Argument): Result => {
+    if (last?.argument !== argument) last = { argument, result: compute(argument) };
+    return last.result;
+  };
 }
