@@ -28,8 +28,8 @@ import { acceptedCandidates, candidatePriority, type LocalCandidate, type Remote
 import { CheckBudget, TargetBudget } from "./check-budget.ts";
 import { CheckExchange, type ReceivedCheck, type Transmit } from "./check-exchange.ts";
 import type { PairKeys } from "./check-keys.ts";
-import { nextToCheck } from "./check-queue.ts";
 import { Demand } from "./demand.ts";
+import { considerPaths, sendDueChecks } from "./due-checks.ts";
 import { type Deadline, EarliestDeadline } from "./earliest-deadline.ts";
 import { HolePunch } from "./hard-nat/hole-punch.ts";
 import { isOpen } from "./hard-nat/punch-plan.ts";
@@ -516,7 +516,7 @@ export class PeerPaths {
     for (const path of this.#set.all()) path.searchMtu(this.#demand.hasTraffic(now), now);
     this.#checks.isInDoubt = hasTraffic && this.#active.doubtedSince !== undefined;
     const wasSuspect = active?.isSuspect;
-    this.#sendDueChecks(now);
+    sendDueChecks(this.#set, this.#checks, this.#budget, now);
     // The other paths are asked, and the peer is told by them, without waiting for what comes next.
     if (active?.isSuspect !== wasSuspect) {
       this.#update(now);
@@ -603,25 +603,6 @@ export class PeerPaths {
     };
   }
 
-  #sendDueChecks(now: Instant): void {
-    for (let path = this.#nextToCheck(now); path !== undefined; path = this.#nextToCheck(now)) {
-      if (this.#checks.mayCheckFrom(now) > now) return;
-      const postponedTo = this.#budget.take(path, now);
-      if (postponedTo !== undefined) path.postponeCheck(postponedTo);
-      else if (this.#checks.sendCheck(path, now)) path.handleCheckSent(now);
-    }
-    for (const path of this.#set.all()) {
-      for (let size = path.mtu.peek(); size !== undefined; size = path.mtu.peek()) {
-        if (!this.#checks.sendProbe(path, size, now)) return;
-        path.mtu.handleSent(path.rttMs, now);
-      }
-    }
-  }
-
-  #nextToCheck(now: Instant): Path | undefined {
-    return nextToCheck(this.#set.all(), now);
-  }
-
   #sendDueCalls(now: Instant): void {
     if (this.#punch.hasMessage) this.#calls.wantUpdate(this.#newCallId());
     for (let call = this.#calls.take(now); call !== undefined; call = this.#calls.take(now)) {
@@ -651,14 +632,7 @@ export class PeerPaths {
   #computeDeadline(now: Instant): Deadline | undefined {
     const hasTraffic = this.#demand.hasTraffic(now);
     const deadlines = new EarliestDeadline();
-    const pacedFrom = this.#checks.mayCheckFrom(now);
-    for (const path of this.#set.all()) {
-      if (path.nextCheckAt !== undefined) deadlines.consider(Math.max(path.nextCheckAt, pacedFrom) as Instant, "check");
-      deadlines.consider(path.expiresAt(), "path-failure");
-      if (path.mtu.peek() !== undefined) deadlines.consider(pacedFrom, "mtu");
-      else deadlines.consider(path.mtuDueAt(hasTraffic, now), "mtu");
-      if (!hasTraffic) deadlines.consider(forgottenAt(path), "path-failure");
-    }
+    considerPaths(deadlines, this.#set, this.#checks, hasTraffic, now);
     deadlines.consider(this.#checks.nextLossAt(), "check-timeout");
     deadlines.consider(this.#calls.nextAt(now), "call");
     deadlines.consider(this.#attempts.nextAt, "attempt");
