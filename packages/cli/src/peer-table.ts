@@ -10,7 +10,7 @@ export function formatPeerTable(peers: readonly PeerStatus[]): string {
 
 /** The paths that its packets are spread over; none if that is one. */
 function carriers({ mode, paths }: PeerStatus): PathStatus[] {
-  const used = mode === "best" ? [] : paths.filter(({ weight }) => weight > 0);
+  const used = mode === "best" ? [] : paths.filter(({ state }) => state === "active");
   return used.length > 1 ? used : [];
 }
 
