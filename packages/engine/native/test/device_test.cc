@@ -130,7 +130,7 @@ TEST_CASE("the responder does not send before the initiator has") {
   CHECK(count_events(pair.a, EventKind::inner) == 0);
   REQUIRE(pair.a.device->send_keepalive(pair.a.peer) == Status::ok);
   REQUIRE(eventually(pair, [&] { return count_events(pair.a, EventKind::inner) == 1; }));
-  CHECK(get(pair.a.counters().last_data_received_at) > 0);
+  CHECK(get(pair.a.counters().last_received_at) > 0);
   CHECK(get(pair.b.counters().last_received_at) > 0);
   CHECK(get(pair.b.counters().last_data_received_at) == 0);
 }
