@@ -36,7 +36,7 @@ interface OwnLink extends OpenLink {
 /** The UDP sockets of one network's links, by the name of the link: opened, closed, and opened again when that can help. */
 export class LinkSet {
   readonly #options: LinkSetOptions;
-  #wanted: readonly WantedLink[] = []; // bounded: MAX_LINKS by name, or interfaces with a default route
+  #wanted: readonly WantedLink[] = []; // bounded: MAX_LINKS
   readonly #open = new Map<string, OwnLink>(); // bounded: the wanted ones
   readonly #problems = new Map<string, string>(); // bounded: likewise
   /** Sockets that serve one peer, with the name of the link that they are like. */

@@ -8,6 +8,7 @@ import type { EngineDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { type HostAddress, listHostAddresses } from "../platform/host-addresses.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
+import { LinkPlaces } from "./link-places.ts";
 import { LinkPortMappings } from "./link-port-mappings.ts";
 import { readLinkScene } from "./link-scene.ts";
 import { type LinkPorts, LinkSet, type OpenLink } from "./link-set.ts";
@@ -38,6 +39,7 @@ export type RunMesh = (input: (mesh: Mesh, time: ClockReading) => void) => void;
 export class NetworkLinks {
   readonly set: LinkSet;
   readonly #options: NetworkLinksOptions;
+  readonly #places = new LinkPlaces();
   #mappings: LinkPortMappings | undefined;
   #runMesh: RunMesh = () => undefined;
   #observedAddress: string | null = null;
@@ -49,7 +51,7 @@ export class NetworkLinks {
     this.#options = options;
     this.set = new LinkSet(options);
     this.#scene = this.#readScene();
-    this.set.want(wantedLinks(options.settings(), this.#scene));
+    this.#want();
     this.#open();
     const problem = this.set.problemOf(UNBOUND);
     if (problem !== undefined) throw new AsterismError("interface-failed", problem);
@@ -116,10 +118,10 @@ export class NetworkLinks {
 
   /** What the host knows of its links by itself. */
   candidates(): LocalCandidate[] {
-    return this.set.open.flatMap(({ wanted, info }, place) =>
+    return this.set.open.flatMap(({ wanted, info }) =>
       hostCandidates({
         link: info,
-        place,
+        place: this.#places.of(wanted.name),
         traits: wanted.traits,
         hostAddresses: addressesOf(wanted, this.#scene.addresses),
         // The control stream is bound to no link.
@@ -149,7 +151,7 @@ export class NetworkLinks {
       this.#servers = mesh.gathering().servers.map(({ address }) => address);
     });
     this.#scene = this.#readScene();
-    this.set.want(wantedLinks(this.#options.settings(), this.#scene));
+    this.#want();
     const stale = this.set.stale();
     if (stale.length > 0) {
       // The mesh lets go of a link before its socket is closed, and its port is free for the next one.
@@ -159,6 +161,12 @@ export class NetworkLinks {
       for (const link of stale) this.set.close(link);
     }
     return this.#open();
+  }
+
+  #want(): void {
+    const wanted = wantedLinks(this.#options.settings(), this.#scene);
+    this.#places.want(wanted.map(({ name }) => name));
+    this.set.want(wanted);
   }
 
   #open(): OpenLink[] {

@@ -33,6 +33,9 @@ describe("the links that a network should have", () => {
   it("auto takes interfaces with a default route and an address, and public ones with a route to servers", () => {
     expect(names({ use: "auto" }, SCENE)).toEqual(["wlan0", "eth0", "eth5"]);
     expect(names({ use: "auto" }, NOTHING)).toEqual(["any"]);
+    const many = Array.from({ length: 12 }, (_, index) => `eth${index}`);
+    const crowded = { ...NOTHING, addresses: many.map((name, index) => address(name, `10.0.0.${index}`)) };
+    expect(names({ use: "auto" }, { ...crowded, defaultInterfaces: many })).toEqual(many.slice(0, 8));
   });
 
   it("takes what is named whether it is there or not, in this order, the cheap ones first", () => {

@@ -1,5 +1,6 @@
 import { parseIpAddress } from "@asterism/core/addresses";
 import type { LinkSettings } from "@asterism/core/local-api";
+import { MAX_LINKS } from "@asterism/core/net";
 import { classifyAddress, type LinkTraits } from "@asterism/core/paths";
 import type { HostAddress } from "../platform/host-addresses.ts";
 
@@ -51,7 +52,8 @@ function namesOf(use: Exclude<LinkSettings["use"], undefined | "any">, scene: Li
       return classifyAddress(address) === "global" && scene.serverInterfaces.has(interfaceName);
     })
     .map(({ interfaceName }) => interfaceName);
-  return [...new Set([...scene.defaultInterfaces, ...byRoute])].filter((name) => withAddress.has(name));
+  const usable = [...new Set([...scene.defaultInterfaces, ...byRoute])].filter((name) => withAddress.has(name));
+  return usable.slice(0, MAX_LINKS);
 }
 
 function describe(name: string, { costs, capsBitsPerSecond }: LinkSettings): WantedLink {
