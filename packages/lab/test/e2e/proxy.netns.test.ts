@@ -41,7 +41,8 @@ describe.concurrent("an HTTP proxy", () => {
     expect((await inside.peer("outside")).path).toMatchObject({ kind: "relayed", relay: world.serverHost.ipv4 });
     expect(new Set(proxy.asked)).toContain(`${world.serverHost.ipv4}:443`);
     const { sent, received } = await inside.host.ping(address, { count: 20, intervalMs: 20, sizeBytes: 1_300 });
-    expect(received).toBe(sent);
+    // One may get lost as a better relay takes over.
+    expect(received).toBeGreaterThanOrEqual(sent - 1);
     // The membership remembers the proxy.
     await inside.stop();
     await inside.startAgain();
