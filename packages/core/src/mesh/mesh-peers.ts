@@ -40,6 +40,11 @@ export class MeshPeers {
     this.#nodePublicKey = options.crypto.x25519PublicKey(options.nodePrivateKey);
   }
 
+  /** IP addresses of the network's relays. */
+  setRelayAddresses(addresses: Iterable<string>): void {
+    this.#targets.setRelays(addresses);
+  }
+
   get byNodeId(): ReadonlyMap<string, MeshPeer> {
     return this.#byNodeId;
   }

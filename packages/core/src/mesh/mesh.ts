@@ -150,6 +150,7 @@ export class Mesh {
   /** The network's relays and STUN servers; replaces the former ones. */
   handleRelays(message: RelaysMessage, time: ClockReading): void {
     const { relays, stunServers } = readRelays(message);
+    this.#peers.setRelayAddresses(relays.flatMap(({ udp }) => udp.map(({ address }) => address)));
     this.#gatherer.handleServers(relays, stunServers, time.now);
     this.#gathering.drain(time);
   }

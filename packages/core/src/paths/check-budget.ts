@@ -16,8 +16,19 @@ import { TokenBucket } from "./token-bucket.ts";
 /** What one IP address gets of all peers together: several may claim the same one. */
 export class TargetBudget {
   readonly #targets = new Map<string, TokenBucket>(); // bounded: MAX_TARGETS, the one that was made first dropped
+  #relays: ReadonlySet<string> = new Set();
 
-  of(address: string): TokenBucket {
+  /**
+   * IP addresses of the network's relays: all relayed peers share them, and a relay drops what none of its clients asked
+   * for.
+   */
+  setRelays(addresses: Iterable<string>): void {
+    this.#relays = new Set(addresses);
+  }
+
+  /** Undefined if there is no limit. */
+  of(address: string): TokenBucket | undefined {
+    if (this.#relays.has(address)) return undefined;
     let bucket = this.#targets.get(address);
     if (bucket === undefined) {
       bucket = new TokenBucket(UNPROVEN_TARGET_BURST, UNPROVEN_TARGET_REFILL_MS);
@@ -38,13 +49,13 @@ export class CheckBudget {
   }
 
   /** Undefined if the path may be checked now, which then counts; else when it may be asked again. */
-  take(path: Path, now: Instant): Instant | undefined {
+  take(path: Pick<Path, "peer" | "answeredAt">, now: Instant): Instant | undefined {
     if (path.answeredAt !== undefined) return undefined;
     const target = this.#targets.of(path.peer.address);
-    const readyAt = Math.max(this.#peer.readyAt(now), target.readyAt(now)) as Instant;
+    const readyAt = Math.max(this.#peer.readyAt(now), target?.readyAt(now) ?? now) as Instant;
     if (readyAt > now) return readyAt;
     this.#peer.take(now);
-    target.take(now);
+    target?.take(now);
     return undefined;
   }
 }
