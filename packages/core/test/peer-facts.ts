@@ -35,6 +35,18 @@ const RELAYED = {
   relay: "relay.example",
   rttMs: 40,
 } as const;
+
+export const EXAMPLE_PEER = {
+  name: "b",
+  fqdn: "b.admin.default.internal",
+  ipv4: "100.64.0.2",
+  ipv6: "fd00::2",
+  kind: "agent",
+  online: true,
+  problem: null,
+  callProblem: null,
+} as const;
+
 export function nat(type: string, more: Partial<NatSide> = {}): NatSide {
   return { ipVersion: 4, type, mapping: "unknown", filtering: "unknown", udp: true, ...more };
 }
@@ -46,16 +58,7 @@ export function exampleFacts(more: Partial<Facts> = {}): Facts {
     checkedAt: "2026-01-01T00:00:00.000Z",
     server: { url: "https://server.example", connected: true },
     proxy: null,
-    peer: {
-      name: "b",
-      fqdn: "b.admin.default.internal",
-      ipv4: "100.64.0.2",
-      ipv6: "fd00::2",
-      kind: "agent",
-      online: true,
-      problem: null,
-      callProblem: null,
-    },
+    peer: EXAMPLE_PEER,
     path: RELAYED,
     pathSince: null,
     mode: { mode: "best", by: "default", chosen: null, networkDefault: null },

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { exampleAllocation, exampleGathering, exampleRelay } from "../../test/gathering-facts.ts";
+import { EXAMPLE_PEER } from "../../test/peer-facts.ts";
 import { createParser } from "../control/parse.ts";
 import { PeerExplanation } from "../local-api/index.ts";
 import { pathAddressKey } from "../net/index.ts";
@@ -93,16 +94,7 @@ function facts(more: Partial<PeerFacts> = {}): PeerFacts {
   return {
     network: "default",
     server: { url: "https://server.example", connected: true },
-    peer: {
-      name: "b",
-      fqdn: "b.admin.default.internal",
-      ipv4: "100.64.0.2",
-      ipv6: "fd00::2",
-      kind: "agent",
-      online: true,
-      problem: null,
-      callProblem: null,
-    },
+    peer: EXAMPLE_PEER,
     peerNats: [{ family: 4, type: "symmetric", mapping: "address-dependent", filtering: "unknown", udp: true }],
     peerPorts: [
       { address: "203.0.113.9", pattern: { kind: "block", ranges: [{ first: 5120, last: 5631 }] } },
