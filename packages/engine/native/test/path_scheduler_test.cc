@@ -34,6 +34,17 @@ TEST_CASE("links of any rate and delay are used to the full, with little queue a
   }
 }
 
+TEST_CASE("packets go by the same path in runs where that costs nothing") {
+  Simulation simulation({{1000 * MBIT, 1}, {1000 * MBIT, 1}});
+  simulation.run(1);
+  simulation.goodput();
+  const uint64_t sent = simulation.sent_packets;
+  simulation.turns = 0;
+  simulation.run(1);
+  CHECK(simulation.goodput() > 0.95 * sum_of(simulation));
+  CHECK(simulation.turns < (simulation.sent_packets - sent) / 8);
+}
+
 TEST_CASE("little traffic takes the fastest path alone") {
   Simulation simulation({{20 * MBIT, 30}, {20 * MBIT, 3}});
   simulation.run(2, 1 * MBIT);

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <queue>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -129,6 +130,8 @@ class Simulation {
   uint64_t now = 1'000 * NS_PER_SECOND;
   uint64_t out_of_order = 0;
   uint64_t sent_packets = 0;
+  /** How often a packet went by another path than the one before. */
+  uint64_t turns = 0;
   uint64_t resent_bytes = 0;
   uint64_t report_bytes = 0;
   uint64_t requests = 0;
@@ -286,6 +289,7 @@ class Simulation {
       scheduler.sent(counter_, index, message.data(), message.size(), true, now);
       transmit(counter_++, index, PACKET_BYTES, true);
       sent_packets++;
+      if (std::exchange(last_, index) != index) turns++;
       allowance_ -= PACKET_BYTES;
     }
   }
@@ -300,6 +304,7 @@ class Simulation {
   PathTable table_;
   uint64_t session_ = 1;
   uint64_t counter_ = 0;
+  unsigned last_ = PathScheduler::NONE;
   uint64_t next_tick_ = 0;
   double allowance_ = 0;
   uint64_t released_bytes_ = 0;

@@ -38,6 +38,8 @@ constexpr double MIN_FILLING_SPREAD_NS = 3e6;
 /** A receiver's clock that goes this much faster or slower than ours was set, or is a lie. */
 constexpr uint64_t MAX_CLOCK_DRIFT_NS = 60 * NS_PER_SECOND;
 constexpr size_t TYPICAL_BYTES = 1452;
+/** A path that would deliver so much later is as good: what goes by the same one is sent, and received, in one piece. */
+constexpr int64_t SAME_PATH_NS = 200'000;
 /** How often paths rest, how long after their backlog, and with it at most. */
 constexpr uint64_t STRETCH_NS = 10 * NS_PER_SECOND;
 constexpr uint64_t REST_NS = 5 * NS_PER_MS;
@@ -125,7 +127,8 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
     if (ready == NONE || arrival < ready_arrival) ready = i, ready_arrival = arrival;
   }
   if (ready != first) crowded_at_ = now;
-  if (ready == first || ready == NONE) return ready;
+  if (ready == NONE) return NONE;
+  if (ready == first) return last_ = goes_on(bytes, ready_arrival, now) ? last_ : ready;
   // Through the faster paths, the last of what waits arrives in order when the latest of them has delivered it: what goes
   // by a slower one should not arrive after that.
   double faster_rate = 0;
@@ -140,6 +143,13 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
   }
   const double wait_ns = EAGERNESS * static_cast<double>(waiting) * 1e9 / std::max(faster_rate, 1.0);
   return static_cast<double>(ready_arrival - latest_arrival) <= wait_ns ? ready : NONE;
+}
+
+/** The last packet's path serves as well as one by which this packet would arrive at `arrival_ns`. */
+bool PathScheduler::goes_on(size_t bytes, int64_t arrival_ns, uint64_t now) const {
+  if (last_ >= paths_.size() || !usable(paths_[last_])) return false;
+  const PathEstimator& path = estimate(last_);
+  return path.has_room(now) && path.arrival_ns(bytes, now) - arrival_ns <= SAME_PATH_NS;
 }
 
 uint64_t PathScheduler::room_at() const {

@@ -95,6 +95,7 @@ class PathScheduler {
   void begin_session(uint32_t index, uint64_t session);
   void forget(uint8_t slot);
   bool usable(const Path& path) const;
+  bool goes_on(size_t bytes, int64_t arrival_ns, uint64_t now) const;
   void note_arrivals(const MultipathReport& report, uint64_t now);
   void note_received(const MultipathReport& report, uint64_t now);
   void settle(SentPacket& packet, uint64_t now);
@@ -144,6 +145,8 @@ class PathScheduler {
   uint8_t request_round_ = 0;
   uint32_t requested_hold_us_ = 0;
   uint64_t dropped_at_ = 0;
+  /** Index of the path that had room for the last packet and was the fastest. */
+  unsigned last_ = NONE;
   /** When the fastest path last had no room. */
   uint64_t crowded_at_ = 0;
   bool full_ = false;
