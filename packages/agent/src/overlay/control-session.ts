@@ -32,6 +32,8 @@ const REPLACED_DELAY_MS = 30_000;
 const CHANGE_PROBE_MS = 1_000;
 const CALL_PROBE_MS = 2_000;
 const RECENTLY_MS = 1_000;
+/** From an open connection to the server's word that it knows this machine. */
+const AUTHENTICATION_LIMIT_MS = 10_000;
 /** What WebSocket says of a connection that ended without a word (RFC 6455 §7.1.5). */
 const NO_CLOSE_CODE = 1006;
 
@@ -133,6 +135,7 @@ export class ControlSession {
       const { localAddress } = this.#socket;
       const isGone = localAddress !== undefined && !hostHasAddress(localAddress);
       if (isGone) this.#abandon("its address is gone");
+      else if (!this.#authenticated) this.#abandon("the network has changed before the server had answered");
       else this.#expectAnswer(CHANGE_PROBE_MS);
     }
   }
@@ -222,6 +225,7 @@ export class ControlSession {
       case "authenticated":
         this.#schedule.handleConnected(performance.now());
         this.#setConnected(true);
+        this.#feedWatchdog();
         this.#options.onAuthenticated(message, this.#serverTimeOffsetMs);
         return;
       case "ping":
@@ -282,10 +286,11 @@ export class ControlSession {
 
   #feedWatchdog(): void {
     clearTimeout(this.#watchdog);
+    const limitMs = this.#authenticated ? STREAM_WATCHDOG_MS : AUTHENTICATION_LIMIT_MS;
     this.#watchdog = setTimeout(() => {
       this.#options.logger.warn("the server has fallen silent");
       this.#socket?.terminate();
-    }, STREAM_WATCHDOG_MS);
+    }, limitMs);
   }
 
   #setConnected(connected: boolean): void {
