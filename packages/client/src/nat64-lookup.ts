@@ -1,7 +1,10 @@
 import { lookup } from "node:dns/promises";
 import { isIPv4 } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { IPV4_ONLY_NAME, type Nat64Prefix, prefixesOf, synthesise, WELL_KNOWN_PREFIX } from "@asterism/core/nat64";
 
+/** While somebody waits to be connected; resolvers that can't be reached take 10 s and more. */
+const PATIENCE_MS = 2_000;
 /** The kernel has no way to the address. */
 const NO_ROUTE: ReadonlySet<unknown> = new Set(["ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL"]);
 
@@ -27,7 +30,10 @@ export async function connectThroughNat64<T>(host: string, connect: (host: strin
     return await connect(host);
   } catch (error) {
     if (!isIPv4(host) || !hasNoRoute(error)) throw error;
-    const [prefix = WELL_KNOWN_PREFIX] = await discoverNat64Prefixes();
+    const patience = new AbortController();
+    const none = sleep(PATIENCE_MS, [], { signal: patience.signal }).catch(() => []);
+    const [prefix = WELL_KNOWN_PREFIX] = await Promise.race([discoverNat64Prefixes(), none]);
+    patience.abort();
     const translated = synthesise(prefix, host);
     if (translated === undefined) throw error;
     return await connect(translated);

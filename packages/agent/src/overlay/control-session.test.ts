@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { Dialer } from "@asterism/client";
 import { pino } from "pino";
@@ -52,8 +52,14 @@ function sendText(socket: Duplex, message: object): void {
 
 async function startSession() {
   const server = await startServer();
+  const session = sessionWith(server.url);
+  await vi.waitUntil(() => server.greeted() === 1, { timeout: 10_000 });
+  return { server, session };
+}
+
+function sessionWith(url: string): ControlSession {
   const session = new ControlSession({
-    server: { url: server.url, fingerprint: Buffer.from(RELAY_CERTIFICATE.fingerprint, "hex") },
+    server: { url, fingerprint: Buffer.from(RELAY_CERTIFICATE.fingerprint, "hex") },
     dialer: new Dialer(() => null),
     nodeId: "node-a",
     sign: () => new Uint8Array(64),
@@ -65,8 +71,7 @@ async function startSession() {
     onRemoved: () => undefined,
   });
   session.start();
-  await vi.waitUntil(() => server.greeted() === 1, { timeout: 10_000 });
-  return { server, session };
+  return session;
 }
 
 afterEach(() => {
@@ -94,4 +99,19 @@ test("a server that says hello and then nothing is left after ten seconds", asyn
   await vi.waitUntil(() => session.connected, { timeout: 10_000 });
   session.stop();
   server.close();
+});
+
+test("an attempt that had just begun when the network changed is made again if it comes to nothing within a second", async () => {
+  let connections = 0;
+  const mute = createTcpServer((socket) => {
+    connections++;
+    socket.on("error", () => undefined);
+  });
+  mute.listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  const session = sessionWith(`https://127.0.0.1:${(mute.address() as AddressInfo).port}`);
+  session.handleNetworkChange();
+  await vi.waitUntil(() => connections === 2, { timeout: 5_000 });
+  session.stop();
+  mute.close();
 });

@@ -70,6 +70,8 @@ export class ControlSession {
   #announcedDelayMs: number | undefined;
   #retry: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  /** Looks whether an attempt that was young when the network changed has come to anything. */
+  #review: NodeJS.Timeout | undefined;
   /** Runs out if the server does not answer a ping of ours. */
   #probe: NodeJS.Timeout | undefined;
   #heardAt = 0;
@@ -105,6 +107,7 @@ export class ControlSession {
     clearTimeout(this.#retry);
     clearTimeout(this.#watchdog);
     clearTimeout(this.#probe);
+    clearTimeout(this.#review);
     this.#socket?.close();
     this.#setConnected(false);
   }
@@ -129,9 +132,8 @@ export class ControlSession {
    */
   handleNetworkChange(): void {
     if (this.#retry !== undefined) this.#connectAnew();
-    else if (this.#connecting !== undefined) {
-      if (performance.now() - this.#connecting.since > RECENTLY_MS) this.#connectAnew();
-    } else if (this.#socket !== undefined) {
+    else if (this.#connecting !== undefined) this.#reviewAttempt(this.#connecting);
+    else if (this.#socket !== undefined) {
       const { localAddress } = this.#socket;
       const isGone = localAddress !== undefined && !hostHasAddress(localAddress);
       if (isGone) this.#abandon("its address is gone");
@@ -143,6 +145,16 @@ export class ControlSession {
   /** The host slept for so long, or this process was stopped. */
   handleSleep(sleptMs: number): void {
     if (sleptMs >= STREAM_WATCHDOG_MS && this.#socket !== undefined) this.#abandon("the host was asleep");
+  }
+
+  /** An attempt that began before the change may wait for what will never come. */
+  #reviewAttempt(attempt: { readonly since: number }): void {
+    clearTimeout(this.#review);
+    const isYoung = performance.now() - attempt.since <= RECENTLY_MS;
+    const review = (): void => {
+      if (this.#connecting === attempt) this.#connectAnew();
+    };
+    this.#review = setTimeout(review, isYoung ? RECENTLY_MS : 0);
   }
 
   /** The connection leads nowhere: the next one at once. */
