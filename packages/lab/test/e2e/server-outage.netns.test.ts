@@ -61,7 +61,8 @@ test("a member that never met another one reaches it through one connected to bo
     "< 2000 ms",
   );
   // From another address nobody knows where it is, nor whether its tunnels are of any use.
-  await a!.kill();
+  // It is stopped, not killed: what it learnt a moment ago is on its disk.
+  await a!.stop();
   await hostA.uplink.renumber({ ipv4: "198.51.100.77" });
   await a!.startAgain();
   const startedAt = performance.now();
@@ -69,5 +70,6 @@ test("a member that never met another one reaches it through one connected to bo
   reportFigure("… from its start at another address on", performance.now() - startedAt, "ms", "< 2000 ms");
   expect((await a!.peer("b")).path.kind).toBe("direct");
   const { stdout } = await a!.command(["explain", "b"]);
-  expect(stdout).toMatch(/calls +sent .*through c.*; received forwarded by c /);
+  // Later calls go inside the tunnel.
+  expect(stdout).toMatch(/calls +sent .*(through c|forwarded by c) /);
 });
