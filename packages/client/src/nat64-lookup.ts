@@ -30,10 +30,8 @@ export async function connectThroughNat64<T>(host: string, connect: (host: strin
     return await connect(host);
   } catch (error) {
     if (!isIPv4(host) || !hasNoRoute(error)) throw error;
-    const patience = new AbortController();
-    const none = sleep(PATIENCE_MS, [], { signal: patience.signal }).catch(() => []);
+    const none = sleep<Nat64Prefix[]>(PATIENCE_MS, [], { ref: false });
     const [prefix = WELL_KNOWN_PREFIX] = await Promise.race([discoverNat64Prefixes(), none]);
-    patience.abort();
     const translated = synthesise(prefix, host);
     if (translated === undefined) throw error;
     return await connect(translated);

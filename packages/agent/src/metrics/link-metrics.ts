@@ -1,4 +1,4 @@
-import type { LinkPath, LinkStatus } from "@asterism/core/local-api";
+import type { LinkPath, LinkStatus, NetworkLinks } from "@asterism/core/local-api";
 import type { Registry } from "prom-client";
 import { networkLinks } from "../links/link-status.ts";
 import type { OverlayNetwork } from "../overlay/overlay-network.ts";
@@ -11,11 +11,19 @@ const LABELS = ["network", "link"] as const;
  * `asterism explain`.
  */
 export function addLinkMetrics(registry: Registry, networks: () => readonly OverlayNetwork[]): void {
-  const forEachLink = (read: (labels: { network: string; link: string }, link: LinkStatus) => void): void => {
-    for (const overlay of networks()) {
-      const { network, links } = networkLinks(overlay);
-      for (const link of links) read({ network, link: link.name }, link);
+  let current: readonly NetworkLinks[] | undefined;
+  // All metrics are read in one turn, and looking at the paths of all peers takes its time.
+  const lookOnce = (): readonly NetworkLinks[] => {
+    if (current === undefined) {
+      current = networks().map(networkLinks);
+      queueMicrotask(() => {
+        current = undefined;
+      });
     }
+    return current;
+  };
+  const forEachLink = (read: (labels: { network: string; link: string }, link: LinkStatus) => void): void => {
+    for (const { network, links } of lookOnce()) for (const link of links) read({ network, link: link.name }, link);
   };
   const prefix = "asterism_agent_link";
   addGauge(registry, `${prefix}_up`, "Whether the link is in use", LABELS, (gauge) => {

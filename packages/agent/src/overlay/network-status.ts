@@ -10,7 +10,7 @@ import type {
 } from "@asterism/core/local-api";
 import type { Mesh, MeshPeer, RefusedPeer } from "@asterism/core/mesh";
 import { formatUdpAddress, pathAddressKey } from "@asterism/core/net";
-import type { ModeDecision } from "@asterism/core/paths";
+import type { ModeDecision, PeerPathsSnapshot } from "@asterism/core/paths";
 import type { Instant, WallTime } from "@asterism/core/time";
 import type { LinkNamer } from "../links/network-links.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
@@ -86,7 +86,8 @@ interface PeerContext {
 function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
   const { nodeId, name, fqdn, ipv4, ipv6, nodeKey } = peer.peer;
   const counters = context.shell.counters(nodeId);
-  const mode: ModeDecision = peer.paths?.snapshot(context.now).mode ?? { mode: "best", by: "incapable" };
+  const snapshot = peer.paths?.snapshot(context.now);
+  const mode: ModeDecision = snapshot?.mode ?? { mode: "best", by: "incapable" };
   const { lastHandshakeAt } = context.mesh.peerState(peer, context.now);
   return {
     name,
@@ -95,8 +96,8 @@ function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
     ipv6,
     nodeKey,
     online: context.overlay.isOnline(nodeId),
-    path: activePath(peer, context),
-    paths: pathStatuses(peer, context),
+    path: activePath(peer, snapshot?.active ?? null, context),
+    paths: pathStatuses(nodeId, snapshot?.paths ?? [], context),
     mode: mode.mode,
     modeBy: mode.by,
     aead: context.shell.hasSession(nodeId) ? peer.aead : null,
@@ -111,11 +112,14 @@ function peerStatus(peer: MeshPeer, context: PeerContext): PeerStatus {
   };
 }
 
-function activePath(peer: MeshPeer, { linkTo, relays, now }: PeerContext): ActivePathStatus {
+function activePath(
+  peer: MeshPeer,
+  active: PeerPathsSnapshot["active"],
+  { linkTo, relays }: PeerContext,
+): ActivePathStatus {
   const [best] = peer.table;
   if (best === undefined) return NO_PATH;
   const remote = formatUdpAddress(best.remote);
-  const active = peer.paths?.snapshot(now).active ?? null;
   return {
     kind: best.relayed ? "relayed" : "direct",
     remote,
@@ -125,9 +129,8 @@ function activePath(peer: MeshPeer, { linkTo, relays, now }: PeerContext): Activ
   };
 }
 
-function pathStatuses(peer: MeshPeer, { shell, linkTo, now }: PeerContext): PathStatus[] {
-  const paths = peer.paths?.snapshot(now).paths ?? [];
-  const uses = pathUses(shell, peer.peer.nodeId, paths);
+function pathStatuses(nodeId: string, paths: PeerPathsSnapshot["paths"], { shell, linkTo }: PeerContext): PathStatus[] {
+  const uses = pathUses(shell, nodeId, paths);
   return paths.map((path) => {
     const use = uses.get(pathAddressKey(path.address));
     return {

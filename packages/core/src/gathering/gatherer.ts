@@ -433,7 +433,7 @@ export class Gatherer {
     if (areSameCandidates(gathered, this.#gathered)) return;
     this.#gathered = gathered;
     const candidates = offeredCandidates(gathered, this.#overlayRanges);
-    if (JSON.stringify(candidates) === JSON.stringify(this.#candidates)) return;
+    if (areSameCandidates(candidates, this.#candidates)) return;
     this.#candidates = candidates;
     this.#events.push({ kind: "candidates", candidates });
   }
