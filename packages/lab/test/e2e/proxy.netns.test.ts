@@ -40,9 +40,12 @@ describe.concurrent("an HTTP proxy", () => {
     reportFigure("first answer through a proxy", await firstAnswerMs(inside.host, address), "ms", "< 3000");
     expect((await inside.peer("outside")).path).toMatchObject({ kind: "relayed", relay: world.serverHost.ipv4 });
     expect(new Set(proxy.asked)).toContain(`${world.serverHost.ipv4}:443`);
-    const { sent, received } = await inside.host.ping(address, { count: 20, intervalMs: 20, sizeBytes: 1_300 });
-    // One may get lost as a better relay takes over.
-    expect(received).toBeGreaterThanOrEqual(sent - 1);
+    // Packets may get lost while a better relay takes over.
+    const lost = async (): Promise<number> => {
+      const { sent, received } = await inside.host.ping(address, { count: 20, intervalMs: 20, sizeBytes: 1_300 });
+      return sent - received;
+    };
+    await expect.poll(lost, { timeout: 20_000 }).toBe(0);
     // The membership remembers the proxy.
     await inside.stop();
     await inside.startAgain();

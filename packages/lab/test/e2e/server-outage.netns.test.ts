@@ -69,7 +69,7 @@ test("a member that never met another one reaches it through one connected to bo
   await firstAnswerMs(a!.host, addressB, LIMIT_MS);
   reportFigure("… from its start at another address on", performance.now() - startedAt, "ms", "< 2000 ms");
   expect((await a!.peer("b")).path.kind).toBe("direct");
+  // The peer's own call comes through c, or inside the tunnel, or after the path works: that is up to chance.
   const { stdout } = await a!.command(["explain", "b"]);
-  // Later calls go inside the tunnel.
-  expect(stdout).toMatch(/calls +sent .*(through c|forwarded by c) /);
+  expect(stdout).toMatch(/calls +sent .*through c /);
 });
