@@ -56,8 +56,8 @@ export function allocate(context: TurnContext, request: TurnRequest): TurnAnswer
 }
 
 /** A repeated request (RFC 8656 §7.2: the answer was lost), or another one for a five-tuple that is taken. */
-function answerAgain(existing: Allocation, { message }: TurnRequest): TurnAnswer {
-  const isRepeated = bytesEqual(existing.transactionId, message.transactionId);
+function answerAgain(existing: Allocation, { message, credentials }: TurnRequest): TurnAnswer {
+  const isRepeated = existing.user === credentials.user && bytesEqual(existing.transactionId, message.transactionId);
   return isRepeated ? { ok: true, attributes: existing.answer } : refuse(TURN_ERROR.allocationMismatch);
 }
 

@@ -15,8 +15,6 @@ import { refuse, type TurnAnswer, type TurnContext, type TurnRequest } from "./r
 
 export const PERMISSION_LIFETIME_MS = 300_000;
 export const CHANNEL_LIFETIME_MS = 600_000;
-/** 0x7FFF is reserved by RFC 5766 §11. */
-const LAST_CHANNEL = MAX_LEGACY_CHANNEL - 1;
 
 export function createPermission(context: TurnContext, request: TurnRequest, allocation: Allocation): TurnAnswer {
   const { message } = request;
@@ -42,7 +40,9 @@ export function bindChannel(context: TurnContext, request: TurnRequest, allocati
   const value = findAttribute(message, TURN_ATTRIBUTE.xorPeerAddress);
   const channel = number === undefined ? undefined : parseChannelNumber(number);
   const peer = value === undefined ? undefined : parseXorAddress(value, message.transactionId);
-  if (channel === undefined || channel < MIN_CHANNEL || channel > LAST_CHANNEL) return refuse(TURN_ERROR.badRequest);
+  if (channel === undefined || channel < MIN_CHANNEL || channel > MAX_LEGACY_CHANNEL) {
+    return refuse(TURN_ERROR.badRequest);
+  }
   const problem = problemWith(context, allocation, peer);
   if (peer === undefined || problem !== undefined) return refuse(problem ?? TURN_ERROR.badRequest);
   if (peer.port === 0 || isBoundElsewhere(allocation, channel, peer, at.now)) return refuse(TURN_ERROR.badRequest);

@@ -256,13 +256,12 @@ export class TurnServer {
   }
 
   #decide(request: TurnRequest, allocation: Allocation | undefined): TurnAnswer {
-    const isOthers = allocation !== undefined && allocation.username !== request.credentials.username;
-    if (isOthers) return { ok: false, code: TURN_ERROR.wrongCredentials };
     const handler = HANDLERS[request.message.method];
     if (handler === undefined) return allocate(this.#context, request);
-    return allocation === undefined
-      ? { ok: false, code: TURN_ERROR.allocationMismatch }
-      : handler(this.#context, request, allocation);
+    if (allocation === undefined) return { ok: false, code: TURN_ERROR.allocationMismatch };
+    // By the name, not the whole username: an agent that was restarted has newer credentials.
+    if (allocation.user !== request.credentials.user) return { ok: false, code: TURN_ERROR.wrongCredentials };
+    return handler(this.#context, request, allocation);
   }
 
   #answerBinding(client: TurnClientAddress, message: StunMessage): void {

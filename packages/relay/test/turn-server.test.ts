@@ -134,6 +134,27 @@ describe("credentials", () => {
     expect(relay.table.allocations.size).toBe(1);
   });
 
+  it("of another user at the same five-tuple, whose NAT gave the port out again, are told that it is taken", () => {
+    const relay = new SimulatedRelay();
+    const transactionId = relay.newTransactionId();
+    new SimulatedClient(relay).allocate([], transactionId);
+    const other = new SimulatedClient(relay, { user: "somebody else" });
+    expect(codeOf(other.allocate())).toBe(437);
+    // Nor does a repeated request tell the address.
+    expect(codeOf(other.allocate([], transactionId))).toBe(437);
+  });
+
+  it("that are newer rule what the same user allocated with older ones", () => {
+    const relay = new SimulatedRelay();
+    const client = new SimulatedClient(relay);
+    client.allocate();
+    relay.advance(5 * MINUTE);
+    client.credentials = relay.credentials();
+    expect(codeOf(client.allocate())).toBe(437);
+    expect(codeOf(client.refresh(0))).toBeUndefined();
+    expect(codeOf(client.allocate())).toBeUndefined();
+  });
+
   it("keep an allocation alive for a day after their time, and no longer", () => {
     const relay = new SimulatedRelay();
     const client = new SimulatedClient(relay);
@@ -375,7 +396,9 @@ describe("peers", () => {
     expect(codeOf(client.bind(0x4001, PEER))).toBe(437);
     expect(codeOf(client.permit(PEER))).toBe(437);
     client.allocate();
-    expect([0x3fff, 0x7fff, 0xffff].map((channel) => codeOf(client.bind(channel, PEER)))).toEqual([400, 400, 400]);
+    // coturn's client takes 0x7FFF as well, though RFC 5766 §11.2 ends at 0x7FFE.
+    expect(codeOf(client.bind(0x7fff, PEER))).toBeUndefined();
+    expect([0x3fff, 0x8000, 0xffff].map((channel) => codeOf(client.bind(channel, PEER)))).toEqual([400, 400, 400]);
     expect(codeOf(client.permit())).toBe(400);
     expect(codeOf(client.permit(PEER_V6))).toBe(443);
     expect(codeOf(client.bind(0x4001, PEER_V6))).toBe(443);

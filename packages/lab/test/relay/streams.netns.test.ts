@@ -60,7 +60,10 @@ describe("with UDP blocked", () => {
     const address = await ipv4Of(b);
     reportFigure(`first answer, ${kindA} and ${kindB}`, await firstAnswerMs(a.host, address, LIMIT_MS), "ms", "< 3000");
     expect((await a.peer("b")).path).toMatchObject({ kind: "relayed" });
-    expect((await a.network()).self.nat.udp).toBe(false);
+    // That UDP is blocked is known for sure when all requests over UDP have timed out, which is after the first answer.
+    await expect
+      .poll(async () => (await a.network()).self.nat.udp, { timeout: LIMIT_MS, message: "whether UDP passes" })
+      .toBe(false);
     const { sent, received } = await a.host.ping(address, { count: 50, intervalMs: 20, sizeBytes: 1_300 });
     expect(received).toBe(sent);
     for (const reverse of [false, true]) {

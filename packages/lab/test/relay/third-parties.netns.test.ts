@@ -59,7 +59,14 @@ describe.concurrent("TURN", () => {
   ])("%s", async (_name, args) => {
     const result = await world.uclient([...args, ...COUNT]);
     const { sent, received, lost } = readUclient(result);
-    expect({ code: result.code, lost, missing: sent - received }).toEqual({ code: 0, lost: 0, missing: 0 });
+    expect(
+      { code: result.code, lost, missing: sent - received },
+      `${result.stdout.slice(-500)}${result.stderr}`,
+    ).toEqual({
+      code: 0,
+      lost: 0,
+      missing: 0,
+    });
     expect(sent).toBeGreaterThanOrEqual(60);
   });
 
@@ -72,7 +79,11 @@ describe.concurrent("TURN", () => {
     const results = await Promise.all(
       [[], ["-t"], ["-t", "-S", "-p", "5349"]].map((args) => world.uclient([...args, "-c", "-m", "5", "-n", "50"])),
     );
-    expect(results.map((result) => [result.code, readUclient(result).lost])).toEqual(Array(3).fill([0, 0]));
+    const said = results.map(({ stdout, stderr }) => `${stdout.slice(-500)}${stderr}`).join("\n");
+    expect(
+      results.map((result) => [result.code, readUclient(result).lost]),
+      said,
+    ).toEqual(Array(3).fill([0, 0]));
   });
 
   test("wrong secrets are refused", async () => {
