@@ -6,7 +6,7 @@ import type { AgentProcess } from "../../src/product/agent-process.ts";
 import { ASTERISM_COMMAND } from "../../src/product/asterism-command.ts";
 import { relayedPair } from "../relay/relayed-world.ts";
 import { Pulse } from "./pulse.ts";
-import { ipv4Of, reportFigure, World } from "./world.ts";
+import { ipv4Of, reportFigure, startTransfer, World } from "./world.ts";
 
 const IPV4 = { ipv6: false } as const;
 /** Far above the goals: the machine may be busy. */
@@ -57,9 +57,7 @@ describe.concurrent("a tunnel works again after", () => {
     const [a, b] = await world.members(...hosts);
     const story = await Story.begin(expect, a!, b!);
     await world.server.kill();
-    const listener = b!.host.spawn(["iperf3", "-s", "-1", "--forceflush"]);
-    await listener.waitForOutput(/Server listening/);
-    const tcp = a!.host.spawn(["iperf3", "-c", await ipv4Of(b!), "-b", "200k", "-n", "500k"]);
+    const tcp = await startTransfer(a!, b!, ["-b", "200k", "-n", "500k"]);
     await story.after("another address", () => b!.host.uplink.renumber({ ipv4: "198.51.100.50" }));
     await story.after("a flapping link", () => b!.host.uplink.flap(3, { downMs: 200, upMs: 200 }));
     await story.after("the default route moves and the first uplink dies", async () => {
@@ -107,9 +105,7 @@ describe.concurrent("a tunnel works again after", () => {
     const [a, b] = await world.members(await world.internet.host("a", IPV4), await home.host("b"));
     const story = await Story.begin(expect, a!, b!);
     const before = (await a!.peer("b")).path.remote;
-    const listener = b!.host.spawn(["iperf3", "-s", "-1", "--forceflush"]);
-    await listener.waitForOutput(/Server listening/);
-    const tcp = a!.host.spawn(["iperf3", "-c", await ipv4Of(b!), "-b", "400k", "-n", "400k"]);
+    const tcp = await startTransfer(a!, b!, ["-b", "400k", "-n", "400k"]);
     b!.suspend();
     await delay(8_000);
     // Otherwise what still comes from outside would keep the mapping.

@@ -1,13 +1,16 @@
 /** Two agents with two uplinks each, through two networks: each uplink is a link of its own. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LinkStatus, LinksAnswer } from "@asterism/core/local-api";
 import { describe, type ExpectStatic, test } from "vitest";
+import type { Attachment } from "../../src/net/attachment.ts";
 import type { Host } from "../../src/net/host.ts";
 import type { AgentProcess } from "../../src/product/agent-process.ts";
 import { Pulse } from "./pulse.ts";
-import { ipv4Of, reportFigure, World } from "./world.ts";
+import { ipv4Of, reportFigure, startTransfer, World } from "./world.ts";
 
 const IPV4 = { ipv6: false } as const;
 const LIMIT_MS = 20_000;
+const SOON = { timeout: LIMIT_MS, interval: 200 };
 const METRICS = "127.0.0.1:9465";
 
 async function linksOf(agent: AgentProcess): Promise<readonly LinkStatus[]> {
@@ -29,7 +32,7 @@ async function bothWork(
   links: readonly string[] = ["eth0", "eth1"],
 ): Promise<void> {
   const sorted = async (): Promise<string[]> => (await workingLinks(agent, peer)).sort();
-  await expect.poll(sorted, { timeout: LIMIT_MS, interval: 200 }).toEqual(links.toSorted());
+  await expect.poll(sorted, SOON).toEqual(links.toSorted());
 }
 
 /** What comes from this address leaves by this interface: without it only the first default route is used. */
@@ -38,6 +41,33 @@ async function routeBySource(host: Host, address: string, name: string): Promise
   const gateway = / via (\S+)/.exec(` ${stdout}`)?.[1] ?? "";
   await host.exec(["ip", "route", "add", "default", "via", gateway, "dev", name, "table", "100"]);
   await host.exec(["ip", "rule", "add", "from", address, "lookup", "100"]);
+}
+
+/** Names of the links that packets for the peer go by. */
+async function carryingLinks(agent: AgentProcess, peer: string): Promise<string[]> {
+  const { paths } = await agent.peer(peer);
+  return [...new Set(paths.flatMap(({ link, weight }) => (weight > 0 ? [link ?? "?"] : [])))].sort();
+}
+
+/** The links that packets for the peer went by, each time that it was looked at before something was over. */
+async function carryingMeanwhile(agent: AgentProcess, peer: string, event: Promise<unknown>): Promise<string[][]> {
+  const seen: string[][] = [];
+  let isOver = false;
+  const over = event.finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    seen.push(await carryingLinks(agent, peer));
+    await sleep(200);
+  }
+  await over;
+  return seen;
+}
+
+/** A link for each uplink. */
+async function joinAuto(world: World, ...hosts: readonly [Host, Host]): Promise<[AgentProcess, AgentProcess]> {
+  const [a, b] = await world.membersWith(["--links", "auto"], ...hosts);
+  return [a!, b!];
 }
 
 async function uses(expect: ExpectStatic, agent: AgentProcess, peer: string, link: string): Promise<void> {
@@ -117,6 +147,94 @@ describe.concurrent("several links", () => {
       a.command(["links", "set", "--links", addresses.join(",")]),
     );
     await bothWork(expect, a, "b", addresses);
+    pulse.stop();
+  });
+
+  test("one that gets another address leaves the other alone and is used again", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("roams", [], { onTestFailed });
+    const nat = { nat: "port-restricted", ipv6: false } as const;
+    const [west, east] = await Promise.all(["west", "east"].map((name) => world.lab.router(name, world.internet, nat)));
+    const hostA = await west!.host("a", { link: { rateMbit: 8 } });
+    const moving = await east!.lan.attach(hostA, { link: { rateMbit: 8, delayMs: 10 } });
+    const hostB = await world.internet.host("b", IPV4);
+    await world.internet.attach(hostB, IPV4);
+    const [a, b] = await joinAuto(world, hostA, hostB);
+    await a.command(["mode", "b", "auto"]);
+    const pulse = await Pulse.start(hostA, await ipv4Of(b));
+    await Promise.all([bothWork(expect, a, "b"), bothWork(expect, b, "a")]);
+    // Too much for one of the lines.
+    const tcp = await startTransfer(a, b, ["-b", "12M", "-n", "18M"]);
+    await expect.poll(() => carryingLinks(a, "b"), SOON).toEqual(["eth0", "eth1"]);
+    const untouched = (await linksOf(a))[0];
+
+    const roam = async (what: string, event: () => Promise<void>, isUsed: () => Promise<boolean>): Promise<void> => {
+      const pings = hostA.ping(await ipv4Of(b), { count: 80, intervalMs: 50 });
+      const story = async (): Promise<void> => {
+        const startedAt = Date.now();
+        await event();
+        await expect.poll(isUsed, SOON).toBe(true);
+        reportFigure(`${what}: used again after`, Date.now() - startedAt, "ms", "seconds");
+        await pings;
+      };
+      for (const links of await carryingMeanwhile(a, "b", story())) expect(links).toContain("eth0");
+      const { sent, received } = await pings;
+      reportFigure(`${what}: pings lost of ${sent}`, sent - received, "", "0");
+      expect(received).toBeGreaterThan(sent - 3);
+      const { port, addresses, publicAddresses } = untouched!;
+      expect((await linksOf(a))[0]).toMatchObject({ state: "up", port, addresses, publicAddresses });
+    };
+    await roam(
+      "the router of a link gets another address",
+      () => east!.reboot({ ipv4: "198.51.100.61" }),
+      async () =>
+        (await b.peer("a")).paths.some(({ remote, weight }) => remote.startsWith("198.51.100.61:") && weight > 0),
+    );
+    const lease = `${east!.lan.ipv4Prefix}.77`;
+    await roam(
+      "a link gets another address",
+      () => moving.renumber({ ipv4: lease }),
+      async () => (await linksOf(a))[1]!.addresses.includes(lease) && (await carryingLinks(a, "b")).includes("eth1"),
+    );
+    expect((await tcp.exited).code).toBe(0);
+    pulse.stop();
+  });
+
+  test("one for IPv4 and one for IPv6 carry together, and each without the other", async ({ expect, onTestFailed }) => {
+    await using world = await World.create("families", [], { onTestFailed });
+    const [hostA, hostB] = [await world.internet.host("a", IPV4), await world.internet.host("b", IPV4)];
+    const [second] = await Promise.all([hostA, hostB].map((host) => world.internet.attach(host, { ipv4: false })));
+    const [a, b] = await joinAuto(world, hostA, hostB);
+    await a.command(["mode", "b", "aggregate"]);
+    const pulse = await Pulse.start(hostA, await ipv4Of(b));
+    const carry = (agent: AgentProcess, peer: string, links: readonly string[]) =>
+      expect.poll(() => carryingLinks(agent, peer), SOON).toEqual(links);
+    const bothCarry = () => Promise.all([carry(a, "b", ["eth0", "eth1"]), carry(b, "a", ["eth0", "eth1"])]);
+    await bothCarry();
+    const [four, six] = await linksOf(a);
+    expect(four).toMatchObject({ name: "eth0", state: "up", addresses: [hostA.ipv4] });
+    expect(four!.paths).toMatchObject([{ peer: "b", remote: expect.stringContaining(`${hostB.ipv4}:`) }]);
+    expect(six).toMatchObject({ name: "eth1", state: "up", addresses: [hostA.ipv6] });
+    expect(six!.paths).toMatchObject([{ peer: "b", remote: expect.stringContaining(`[${hostB.ipv6}]:`) }]);
+
+    const tcp = await startTransfer(a, b, ["-b", "2M", "-n", "4M"]);
+    const without = async (what: string, uplink: Attachment, rest: string): Promise<void> => {
+      const startedAt = Date.now();
+      await uplink.cut();
+      const gapMs = await pulse.recovery(startedAt, LIMIT_MS);
+      reportFigure(`${what} is cut: answers again after`, gapMs, "ms", "< 1000 ms");
+      await Promise.all([carry(a, "b", [rest]), carry(b, "a", [rest])]);
+      await uplink.mend();
+      await bothCarry();
+    };
+    await without("the link for IPv4", hostA.uplink, "eth1");
+    await without("the link for IPv6", second!, "eth0");
+    const another = "2001:db8:0:77::2";
+    await second!.renumber({ ipv6: another });
+    const remotes = async (): Promise<string[]> =>
+      (await b.peer("a")).paths.flatMap(({ remote, weight }) => (weight > 0 ? [remote] : []));
+    await expect.poll(remotes, SOON).toContainEqual(expect.stringContaining(`[${another}]:`));
+    expect(await carryingLinks(a, "b")).toEqual(["eth0", "eth1"]);
+    expect((await tcp.exited).code).toBe(0);
     pulse.stop();
   });
 });

@@ -1,5 +1,5 @@
 import { onTestFailed, type TestContext } from "vitest";
-import { type AttachOptions, Lab } from "../../src/index.ts";
+import { type AttachOptions, Lab, type LabProcess } from "../../src/index.ts";
 import type { Host } from "../../src/net/host.ts";
 import type { Internet } from "../../src/net/internet.ts";
 import { type AgentOptions, AgentProcess } from "../../src/product/agent-process.ts";
@@ -60,12 +60,17 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts agents on the hosts and joins them to `default` under the hosts' names. */
-  async members(...hosts: Host[]): Promise<AgentProcess[]> {
+  members(...hosts: Host[]): Promise<AgentProcess[]> {
+    return this.membersWith([], ...hosts);
+  }
+
+  /** `args`: of `asterism join`. */
+  async membersWith(args: readonly string[], ...hosts: Host[]): Promise<AgentProcess[]> {
     const key = await this.server.createKey({ reusable: true });
     return Promise.all(
       hosts.map(async (host) => {
         const agent = await this.agent(host);
-        await agent.join(key);
+        await agent.join(key, { args });
         return agent;
       }),
     );
@@ -97,6 +102,17 @@ export async function firstAnswerMs(from: Host, address: string, limitMs = 20_00
   const elapsedMs = performance.now() - startedAt;
   ping.kill("SIGKILL");
   return elapsedMs;
+}
+
+/** Starts one TCP connection through the tunnel, by iperf3 with these arguments; it ends with code 0 if nothing broke it. */
+export async function startTransfer(
+  from: AgentProcess,
+  to: AgentProcess,
+  args: readonly string[],
+): Promise<LabProcess> {
+  const listener = to.host.spawn(["iperf3", "-s", "-1", "--forceflush"]);
+  await listener.waitForOutput(/Server listening/);
+  return from.host.spawn(["iperf3", "-c", await ipv4Of(to), ...args]);
 }
 
 /** Shows a measured figure beside its goal in the test run's output. */
