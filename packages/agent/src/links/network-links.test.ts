@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { LinkSettings } from "@asterism/core/local-api";
 import { Mesh } from "@asterism/core/mesh";
 import { type Nat64Prefix, parseNat64Prefix } from "@asterism/core/nat64";
 import type { UdpAddress } from "@asterism/core/net";
@@ -6,16 +7,33 @@ import type { ClockReading } from "@asterism/core/time";
 import pino from "pino";
 import { expect, test } from "vitest";
 import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
+import type { HostAddress } from "../platform/host-addresses.ts";
 import { Nat64 } from "../platform/nat64.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
-import { NetworkLinks } from "./network-links.ts";
+import { NetworkLinks, type RunMesh } from "./network-links.ts";
 
 const HEADING = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT";
 const IPV4_DEFAULT = "eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0";
+/** To 203.0.113.0/24. */
+const SERVER_ROUTE = "eth5\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0";
 const ZEROS = "0".repeat(32);
 const IPV6_DEFAULT = `${ZEROS} 00 ${ZEROS} 00 20010db8000000000000000000000001 00000400 00000001 00000000 00000003     eth0`;
 const SERVER: UdpAddress = { address: "203.0.113.5", port: 3478 };
 const logger = pino({ level: "silent" });
+
+function createMesh(random: (sizeBytes: number) => Uint8Array): Mesh {
+  return new Mesh({
+    networkId: "net-1",
+    crypto: nobleCrypto,
+    random,
+    nodePrivateKey: new Uint8Array(32).fill(7),
+    stretchedSecret: null,
+    pins: new Map(),
+    overlayRanges: [],
+    overlayMtuBytes: 1_408,
+    aeads: [],
+  });
+}
 
 /** The links of a network on a host without IPv4, and where its mesh sends what is for the STUN server. */
 function scene() {
@@ -37,17 +55,7 @@ function scene() {
     withOwn: (addresses) => nat64.withOwn(addresses.filter(({ family }) => family === "IPv6")),
     portMappingNonce: null,
   });
-  const mesh = new Mesh({
-    networkId: "net-1",
-    crypto: nobleCrypto,
-    random: (sizeBytes) => new Uint8Array(sizeBytes).fill(nowMs),
-    nodePrivateKey: new Uint8Array(32).fill(7),
-    stretchedSecret: null,
-    pins: new Map(),
-    overlayRanges: [],
-    overlayMtuBytes: 1_408,
-    aeads: [],
-  });
+  const mesh = createMesh((sizeBytes) => new Uint8Array(sizeBytes).fill(nowMs));
   const asked: string[] = [];
   const drain = (): void => {
     for (let effect = mesh.pollEffect(); effect !== undefined; effect = mesh.pollEffect()) {
@@ -89,4 +97,68 @@ test("a NAT64 that appears, gets another prefix and goes has candidates follow a
   expect(offered()).toBe(true);
   await change(null, [IPV4_DEFAULT]);
   expect(offered()).toBe(false);
+});
+
+/** A host with a default route by eth0, and one to a server's network by eth5. Which links are open, and those that were closed. */
+function twoInterfaces(first: LinkSettings) {
+  const world = { settings: first, open: new Map<number, string>(), closed: [] as string[] };
+  const addresses: HostAddress[] = [
+    { interfaceName: "eth0", address: "192.168.0.7", family: "IPv4" },
+    { interfaceName: "eth5", address: "198.51.100.7", family: "IPv4" },
+  ];
+  let nextId = 1;
+  const links = new NetworkLinks({
+    device: {
+      openLink: ({ bindInterface = "any", port }) => {
+        world.open.set(nextId, bindInterface);
+        return { id: nextId++, port: port || 50_000, ipv4: true, ipv6: true };
+      },
+      closeLink: (id) => {
+        world.closed.push(world.open.get(id) ?? "unknown");
+        world.open.delete(id);
+      },
+    },
+    logger,
+    settings: () => world.settings,
+    ports: () => ({ first: 0, byName: {} }),
+    onPort: () => undefined,
+    ownInterfaces: () => new Set(),
+    interfaceIndex: () => undefined,
+    withOwn: () => addresses,
+    portMappingNonce: null,
+    readRoutes: () => RouteTable.parse([HEADING, IPV4_DEFAULT, SERVER_ROUTE], []),
+  });
+  const mesh = createMesh((sizeBytes) => new Uint8Array(sizeBytes).fill(world.open.size));
+  const runMesh: RunMesh = (input) => input(mesh, { now: 1_000_000, wall: 1_000_000 } as ClockReading);
+  return {
+    ...world,
+    start: () => links.start(runMesh),
+    set: (settings: LinkSettings) => {
+      world.settings = settings;
+    },
+    names: () => [...world.open.values()],
+    offered: () => mesh.gathering().candidates.map(({ linkId }) => world.open.get(linkId)),
+    learnServer: () => {
+      runMesh((_, time) => {
+        mesh.handleRelays({ type: "relays", relays: [], stunServers: [{ ...SERVER, alternatePort: null }] }, time);
+      });
+      links.handleServers();
+    },
+  };
+}
+
+test("settings that change between the opening of links and the start of the mesh are heeded", () => {
+  const { set, start, names, offered, closed } = twoInterfaces({ use: ["eth0"] });
+  set({ use: ["eth5"] });
+  start();
+  expect([names(), closed, offered()]).toEqual([["eth5"], ["eth0"], ["eth5"]]);
+});
+
+test("an interface by which a route leads to a server is used as soon as the server is known", () => {
+  const { start, names, offered, learnServer } = twoInterfaces({ use: "auto" });
+  start();
+  expect(names()).toEqual(["eth0"]);
+  learnServer();
+  expect(names()).toEqual(["eth0", "eth5"]);
+  expect(offered()).toEqual(["eth0", "eth5"]);
 });

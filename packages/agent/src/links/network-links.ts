@@ -10,7 +10,7 @@ import { type HostAddress, listHostAddresses } from "../platform/host-addresses.
 import { RouteTable } from "../platform/route-table.linux.ts";
 import { LinkPlaces } from "./link-places.ts";
 import { LinkPortMappings } from "./link-port-mappings.ts";
-import { readLinkScene } from "./link-scene.ts";
+import { linkScene } from "./link-scene.ts";
 import { type LinkPorts, LinkSet, type OpenLink } from "./link-set.ts";
 import { hostCandidates } from "./local-candidates.ts";
 import { addressesOf, type LinkScene, UNBOUND, type WantedLink, wantedLinks } from "./wanted-links.ts";
@@ -28,6 +28,8 @@ export interface NetworkLinksOptions {
   readonly withOwn: (addresses: readonly HostAddress[]) => readonly HostAddress[];
   /** Identifies this network's mappings to routers; null if they are not to be asked. */
   readonly portMappingNonce: Uint8Array | null;
+  /** Of the host, by default. */
+  readonly readRoutes?: () => RouteTable;
 }
 
 /** Null without a route. */
@@ -57,9 +59,10 @@ export class NetworkLinks {
     if (problem !== undefined) throw new AsterismError("interface-failed", problem);
   }
 
-  /** The mesh is ready to hear of links. */
+  /** The mesh is ready to hear of links. Settings and the host's network may have changed since these were opened. */
   start(runMesh: RunMesh): void {
     this.#runMesh = runMesh;
+    this.#renew();
     this.#offer();
     const { portMappingNonce, logger, ownInterfaces } = this.#options;
     if (portMappingNonce === null) return;
@@ -95,6 +98,13 @@ export class NetworkLinks {
     this.#renew();
     this.#offer();
     this.#mappings?.handleLinks(this.set.open);
+  }
+
+  /** The mesh knows other relays and STUN servers, perhaps: the interfaces by which routes lead there are of use. */
+  handleServers(): void {
+    const before = this.#servers.join();
+    this.#readServers();
+    if (this.#servers.join() !== before) this.handleSettings();
   }
 
   /** The network of the host has changed at these interfaces; undefined: nobody knows where. */
@@ -147,9 +157,7 @@ export class NetworkLinks {
 
   /** Brings the sockets in line with the host's network and the settings. Returns the new ones. */
   #renew(): OpenLink[] {
-    this.#runMesh((mesh) => {
-      this.#servers = mesh.gathering().servers.map(({ address }) => address);
-    });
+    this.#readServers();
     this.#scene = this.#readScene();
     this.#want();
     const stale = this.set.stale();
@@ -161,6 +169,12 @@ export class NetworkLinks {
       for (const link of stale) this.set.close(link);
     }
     return this.#open();
+  }
+
+  #readServers(): void {
+    this.#runMesh((mesh) => {
+      this.#servers = mesh.gathering().servers.map(({ address }) => address);
+    });
   }
 
   #want(): void {
@@ -184,6 +198,7 @@ export class NetworkLinks {
   #readScene(): LinkScene {
     const ownInterfaces = this.#options.ownInterfaces();
     const addresses = this.#options.withOwn(listHostAddresses(ownInterfaces));
-    return readLinkScene({ addresses, ownInterfaces, servers: this.#servers });
+    const routes = this.#options.readRoutes?.() ?? RouteTable.read();
+    return linkScene({ addresses, routes, ownInterfaces, servers: this.#servers });
   }
 }

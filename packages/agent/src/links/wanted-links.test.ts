@@ -79,6 +79,17 @@ describe("settings of links", () => {
     });
   });
 
+  it("are refused where they describe more links than can be kept", () => {
+    const costs = (from: number): Record<string, number> =>
+      Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`tether${from + index}`, 1]));
+    const before = mergeSettings({}, { costs: costs(0) });
+    expect(() => mergeSettings(before, { costs: costs(20) })).toThrow(
+      /40 links would have a cost, and 32 can have one/,
+    );
+    expect(() => mergeSettings({}, { capsBitsPerSecond: { ...costs(0), ...costs(20) } })).toThrow(/limit.*--link-cap/);
+    expect(Object.keys(mergeSettings(before, { costs: { ...costs(12), tether0: 0 } }).costs ?? {})).toHaveLength(31);
+  });
+
   it("have addresses in their usual form, each once", () => {
     const settings = { use: ["2001:DB8:0::1", "2001:db8::1", "eth0"], costs: { "2001:DB8:0::1": 3 } };
     expect(checkLinkSettings(settings, new Set())).toEqual({

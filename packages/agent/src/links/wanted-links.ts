@@ -1,5 +1,6 @@
 import { parseIpAddress } from "@asterism/core/addresses";
-import type { LinkSettings } from "@asterism/core/local-api";
+import { AsterismError } from "@asterism/core/errors";
+import { type LinkSettings, MAX_LINKS_DESCRIBED } from "@asterism/core/local-api";
 import { MAX_LINKS } from "@asterism/core/net";
 import { classifyAddress, type LinkTraits } from "@asterism/core/paths";
 import type { HostAddress } from "../platform/host-addresses.ts";
@@ -31,17 +32,30 @@ export function wantedLinks(settings: LinkSettings, scene: LinkScene): WantedLin
   return wanted.sort((a, b) => a.traits.cost - b.traits.cost);
 }
 
-/** A change of settings: what it does not mention stays. */
+/**
+ * A change of settings: what it does not mention stays.
+ * @throws AsterismError `invalid-input` if that describes more links than can be kept
+ */
 export function mergeSettings(before: LinkSettings, change: LinkSettings): LinkSettings {
   return {
     use: change.use ?? before.use ?? UNBOUND,
-    costs: withoutZeros({ ...before.costs, ...change.costs }),
-    capsBitsPerSecond: withoutZeros({ ...before.capsBitsPerSecond, ...change.capsBitsPerSecond }),
+    costs: withoutZeros({ ...before.costs, ...change.costs }, "cost", "--link-cost NAME=0"),
+    capsBitsPerSecond: withoutZeros(
+      { ...before.capsBitsPerSecond, ...change.capsBitsPerSecond },
+      "limit",
+      "--link-cap NAME=none",
+    ),
   };
 }
 
-function withoutZeros(values: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value > 0));
+function withoutZeros(values: Readonly<Record<string, number>>, what: string, mend: string): Record<string, number> {
+  const set = Object.entries(values).filter(([, value]) => value > 0);
+  if (set.length <= MAX_LINKS_DESCRIBED) return Object.fromEntries(set);
+  throw new AsterismError(
+    "invalid-input",
+    `${set.length} links would have a ${what}, and ${MAX_LINKS_DESCRIBED} can have one. Take it from those that are not ` +
+      `used any more with \`${mend}\`: ${Object.keys(values).join(", ")}`,
+  );
 }
 
 function namesOf(use: Exclude<LinkSettings["use"], undefined | "any">, scene: LinkScene): readonly string[] {

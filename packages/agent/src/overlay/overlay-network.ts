@@ -385,6 +385,7 @@ export class OverlayNetwork {
       case "relays":
         this.#record.setRelays(message);
         shell.run((mesh, time) => mesh.handleRelays(message, time));
+        this.#running?.links.handleServers();
         return;
       case "call":
         shell.run((mesh, time) => mesh.handleCall(message.from, message.sealed, time));

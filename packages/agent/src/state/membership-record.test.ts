@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { DeltaMessage, MapMessage, PeerInfo } from "@asterism/core/control";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { exampleMembership, exampleRelays } from "../../test/example-membership.ts";
-import { MembershipStore } from "./membership.ts";
+import { type Membership, MembershipStore } from "./membership.ts";
 import { MembershipRecord } from "./membership-record.ts";
 
 let folder = "";
@@ -103,4 +103,20 @@ test("a folder that can't be written is reported, and the membership in memory s
   record.saveNow();
   expect(failures).toHaveLength(1);
   expect(record.current.map?.version).toBe(5);
+});
+
+test.each<[string, (record: MembershipRecord) => void, Partial<Membership>]>([
+  ["whether it is up", (record) => record.setEnabled(false), { enabled: false }],
+  ["its links", (record) => record.setLinks({ use: ["eth0"] }), { links: { use: ["eth0"] } }],
+  ["a mode", (record) => record.setMode("node-a", "auto"), { modes: { "node-a": "auto" } }],
+])("a decision is on disk before it holds: %s", (_what, decide, decided) => {
+  const { store, record } = open();
+  decide(record);
+  expect(store.load().memberships[0]).toMatchObject(decided);
+
+  const other = open().record;
+  const before = other.current;
+  rmSync(join(folder, "networks"), { recursive: true });
+  expect(() => decide(other)).toThrow();
+  expect(other.current).toEqual(before);
 });

@@ -40,8 +40,7 @@ export class MembershipRecord {
 
   setEnabled(enabled: boolean): void {
     if (this.#membership.enabled === enabled) return;
-    this.#membership = { ...this.#membership, enabled };
-    this.#store.save(this.#membership);
+    this.#decide({ ...this.#membership, enabled });
   }
 
   setPort(port: number): void {
@@ -61,20 +60,18 @@ export class MembershipRecord {
   }
 
   setLinks(links: LinkSettings): void {
-    this.#membership = { ...this.#membership, links };
+    this.#decide({ ...this.#membership, links });
   }
 
   /** How packets for a member use the paths to it; null takes the choice back. */
   setMode(nodeId: string, mode: TrafficMode | null): void {
     const { [nodeId]: _former, ...others } = this.#membership.modes ?? {};
-    this.#membership = { ...this.#membership, modes: mode === null ? others : { ...others, [nodeId]: mode } };
-    this.#store.save(this.#membership);
+    this.#decide({ ...this.#membership, modes: mode === null ? others : { ...others, [nodeId]: mode } });
   }
 
   /** Another node key, written before it is used. */
   replaceNodeKey(membership: Membership): void {
-    this.#membership = membership;
-    this.#store.save(membership);
+    this.#decide(membership);
   }
 
   /** The server has the record. */
@@ -148,6 +145,12 @@ export class MembershipRecord {
   cancelSave(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** Holds only once it is written: what was refused is not in force either. */
+  #decide(membership: Membership): void {
+    this.#store.save(membership);
+    this.#membership = membership;
   }
 }
 

@@ -16,6 +16,7 @@ export {
   type LinksAnswer,
   LinksBody,
   LinkUse,
+  MAX_LINKS_DESCRIBED,
   type NetworkLinks,
 } from "./links.ts";
 export {

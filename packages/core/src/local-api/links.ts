@@ -17,8 +17,11 @@ export const LinkUse = Type.Union([
 ]);
 export type LinkUse = Static<typeof LinkUse>;
 
+/** Links with a cost or a limit: all that a membership file has room for. */
+export const MAX_LINKS_DESCRIBED = 32;
+
 const perLink = <T extends Parameters<typeof Type.Record>[1]>(value: T) =>
-  Type.Record(LinkName, value, { maxProperties: 32 });
+  Type.Record(LinkName, value, { maxProperties: MAX_LINKS_DESCRIBED });
 
 const linkFields = {
   use: Type.Optional(LinkUse),
