@@ -15,6 +15,7 @@ function path(name: string, link: number, peerLink: number, more: Partial<Carrie
     cost: 0,
     isNarrow: false,
     isLossy: false,
+    isTooLossy: false,
     mtuBytes: 1_440,
   } as const;
   return { name, link, peerLink, ...usual, ...more };
@@ -57,7 +58,8 @@ describe("aggregate", () => {
   it.each([
     ["costly", { cost: 1 }],
     ["narrow", { isNarrow: true }],
-    ["lossy", { isLossy: true }],
+    ["lossy", { isTooLossy: true }],
+    ["lossy", { isLossy: true, isTooLossy: true }],
     ["stream", { overStream: true, kind: "relayed" }],
     ["small-mtu", { mtuBytes: 1_252 }],
   ] as const)("leaves out what is %s while there is better", (reason, fault) => {
@@ -71,10 +73,29 @@ describe("aggregate", () => {
   });
 
   it("rather costs than loses, as the choice of one path does", () => {
-    expect(outcome([path("dear", 1, 10, { cost: 5 }), path("bad", 2, 20, { isLossy: true })])).toEqual([
-      "dear carries",
-      "bad lossy",
-    ]);
+    const dear = path("dear", 1, 10, { cost: 5 });
+    const bad = path("bad", 2, 20, { isLossy: true, isTooLossy: true });
+    expect(outcome([dear, bad])).toEqual(["dear carries", "bad lossy"]);
+    expect(outcome([dear, { ...bad, isTooLossy: false }])).toEqual(["dear carries", "bad carries"]);
+  });
+
+  it.each(["aggregate", "auto", "redundant"] as const)("takes what loses some beside what does not: %s", (mode) => {
+    const paths = [path("a", 1, 10), path("b", 2, 20, { isLossy: true })];
+    expect(outcome(paths, mode)).toEqual(["a carries", "b carries"]);
+    expect(outcome(paths, "best")).toEqual(["a carries", "b lossy"]);
+  });
+
+  it("takes what loses some only if it is no worse in anything else, and brings another link", () => {
+    const lossy = (name: string, more: Partial<CarrierCandidate>): Candidate =>
+      path(name, 2, 20, { isLossy: true, ...more });
+    for (const fault of [{ cost: 1 }, { overStream: true, kind: "relayed" }, { mtuBytes: 1_252 }] as const) {
+      expect(outcome([path("a", 1, 10), lossy("b", fault)])).toEqual(["a carries", "b lossy"]);
+    }
+    const relay = path("relay", 2, 20, { kind: "relayed" });
+    expect(outcome([relay, lossy("direct", {})])).toEqual(["relay carries", "direct lossy"]);
+    expect(outcome([path("a", 1, 10), lossy("b", {}), lossy("c", {})])).toEqual(["a carries", "b carries", "c lossy"]);
+    const tcp = path("tcp", 1, 10, { overStream: true, kind: "relayed" });
+    expect(outcome([tcp, lossy("udp", {})])).toEqual(["tcp carries", "udp lossy"]);
   });
 
   it("fills the table and no more", () => {
@@ -112,6 +133,7 @@ const candidate = fc.record({
   cost: fc.nat({ max: 2 }),
   isNarrow: fc.boolean(),
   isLossy: fc.boolean(),
+  isTooLossy: fc.boolean(),
   mtuBytes: fc.constantFrom(0, 1_200, 1_252, 1_440),
 }) as fc.Arbitrary<Candidate>;
 
@@ -125,8 +147,10 @@ it("whatever there is: one carries if any does, nobody twice, everybody else has
       expect(carriers.length + idle.size).toBe(paths.length);
       const most = { best: 1, redundant: 2, aggregate: MAX_TABLE_PATHS, auto: MAX_TABLE_PATHS }[mode];
       expect(carriers.length).toBeLessThanOrEqual(most);
-      for (const reason of ["cost", "isNarrow", "isLossy"] as const) {
-        expect(new Set(carriers.map((carrier) => carrier[reason])).size).toBeLessThanOrEqual(1);
+      for (const reason of ["cost", "isNarrow"] as const) {
+        // What loses some may cost less.
+        const alike = reason === "cost" ? carriers.filter(({ isLossy }) => isLossy === carriers[0]?.isLossy) : carriers;
+        expect(new Set(alike.map((carrier) => carrier[reason])).size).toBeLessThanOrEqual(1);
       }
       const together = mode === "best" ? chooseCarriers(paths, "aggregate").carriers : carriers;
       for (const path of paths)

@@ -4,7 +4,8 @@
  * Capacity is a matter of links, not of addresses. So of the paths between one of our links and one of the peer's only
  * the best takes part; a relayed one only if it brings a link that no direct one uses. Paths of a worse class than the
  * best there is stay out: a costly link, a stream beside datagrams, a path that loses much, one that would make every
- * packet smaller.
+ * packet smaller. What a path loses beside one that does not can be hidden up to a point: it takes part if it brings
+ * another link.
  */
 import type { LinkId } from "../net/index.ts";
 import type { PathMetrics } from "./path-choice.ts";
@@ -22,6 +23,8 @@ export interface CarrierCandidate extends Pick<PathMetrics, "kind" | "overStream
   readonly peerLink: number;
   /** Largest datagram that passes in one piece, 0 if unknown. */
   readonly mtuBytes: number;
+  /** It loses more than can be hidden by sending lost packets again by other paths. */
+  readonly isTooLossy: boolean;
 }
 
 /** Why a path that works carries nothing. */
@@ -55,28 +58,50 @@ export interface Carriers<T> {
 /** Of `paths`, which work, the best first. */
 export function chooseCarriers<T extends CarrierCandidate>(paths: readonly T[], mode: TrafficMode): Carriers<T> {
   const idle = new Map<T, IdleReason>();
-  const pool = dropWorse(paths, idle);
-  const carriers = carriersIn(pool, mode, idle);
+  const pool = dropWorse(paths, mode, idle);
+  const hiding = mode === "best" ? [] : hidable(paths, pool, idle);
+  const carriers = carriersIn(pool, hiding, mode, idle);
+  for (const path of carriers) idle.delete(path);
   for (const path of pool) if (!carriers.includes(path) && !idle.has(path)) idle.set(path, "standby");
   return { carriers, idle };
 }
 
 function carriersIn<T extends CarrierCandidate>(
   pool: readonly T[],
+  hiding: readonly T[],
   mode: TrafficMode,
   idle: Map<T, IdleReason>,
 ): readonly T[] {
-  if (mode === "redundant") return pairOf(pool);
+  if (mode === "redundant") return pairOf([...pool, ...hiding]);
   const together = spread(pool, idle);
-  if (mode !== "best") return together;
+  if (mode === "best") return pool.slice(0, 1);
+  const further = [...together];
+  for (const path of hiding) if (whyNotBeside(path, further) === undefined) further.push(path);
+  return further;
+}
+
+/** Of the paths that lose much, those that are no worse than the `pool` in anything else, and don't lose too much. */
+function hidable<T extends CarrierCandidate>(
+  paths: readonly T[],
+  pool: readonly T[],
+  idle: ReadonlyMap<T, IdleReason>,
+): readonly T[] {
   const [best] = pool;
   if (best === undefined) return [];
-  idle.delete(best);
-  return [best];
+  const leastBytes = MIN_MTU_RATIO * fullMtuBytes(pool);
+  return paths.filter((path) => {
+    if (idle.get(path) !== "lossy" || path.isTooLossy) return false;
+    if (path.cost > best.cost || path.overStream !== best.overStream) return false;
+    return path.mtuBytes === 0 || path.mtuBytes >= leastBytes;
+  });
 }
 
 /** Drops what is of a worse class than the best there is, and writes down why. */
-function dropWorse<T extends CarrierCandidate>(paths: readonly T[], idle: Map<T, IdleReason>): readonly T[] {
+function dropWorse<T extends CarrierCandidate>(
+  paths: readonly T[],
+  mode: TrafficMode,
+  idle: Map<T, IdleReason>,
+): readonly T[] {
   const keep = (pool: readonly T[], reason: IdleReason, isWorse: (path: T) => boolean): readonly T[] => {
     const kept = pool.filter((path) => !isWorse(path));
     if (kept.length === 0) return pool;
@@ -84,12 +109,18 @@ function dropWorse<T extends CarrierCandidate>(paths: readonly T[], idle: Map<T,
     return kept;
   };
   const wide = keep(paths, "narrow", ({ isNarrow }) => isNarrow);
-  const sound = keep(wide, "lossy", ({ isLossy }) => isLossy);
+  const usable = mode === "best" ? wide : keep(wide, "lossy", ({ isTooLossy }) => isTooLossy);
+  const sound = keep(usable, "lossy", ({ isLossy }) => isLossy);
   const leastCost = Math.min(...sound.map(({ cost }) => cost));
   const cheap = keep(sound, "costly", ({ cost }) => cost > leastCost);
   const datagrams = keep(cheap, "stream", ({ overStream }) => overStream);
-  const fullBytes = datagrams.find(({ mtuBytes }) => mtuBytes > 0)?.mtuBytes ?? 0;
-  return keep(datagrams, "small-mtu", ({ mtuBytes }) => mtuBytes > 0 && mtuBytes < MIN_MTU_RATIO * fullBytes);
+  const leastBytes = MIN_MTU_RATIO * fullMtuBytes(datagrams);
+  return keep(datagrams, "small-mtu", ({ mtuBytes }) => mtuBytes > 0 && mtuBytes < leastBytes);
+}
+
+/** Of the best path of which it is known, 0 if of none. */
+function fullMtuBytes(paths: readonly CarrierCandidate[]): number {
+  return paths.find(({ mtuBytes }) => mtuBytes > 0)?.mtuBytes ?? 0;
 }
 
 function spread<T extends CarrierCandidate>(pool: readonly T[], idle: Map<T, IdleReason>): readonly T[] {

@@ -11,6 +11,7 @@
  * (3 % each way) for a fifth with one of 0.003 (binomial, 7 of 32).
  */
 import { addMs, type Instant } from "../time.ts";
+import { HiddenLoss } from "./hidden-loss.ts";
 
 /** Outcomes that begin a trial, and that show that a path delivers; none older than this counts. */
 const WINDOW = 20;
@@ -47,6 +48,8 @@ interface Tally {
 }
 
 export class LossWatch {
+  /** The same outcomes, for where lost packets are sent again by other paths. */
+  readonly hidden = new HiddenLoss();
   #outcomes: Outcome[] = []; // bounded: WINDOW
   #isLossy = false;
   #trial: Tally | undefined;
@@ -80,6 +83,7 @@ export class LossWatch {
   }
 
   add(answered: boolean, now: Instant): void {
+    this.hidden.add(answered);
     const last = this.#outcomes.slice(-MAX_LOSSES_IN_A_ROW);
     const isSilent = last.length === MAX_LOSSES_IN_A_ROW && last.every((outcome) => !outcome.answered);
     if (!answered && isSilent) return;
@@ -93,6 +97,7 @@ export class LossWatch {
 
   /** The way has changed: nothing is known of it. */
   forget(): void {
+    this.hidden.forget();
     this.#outcomes = [];
     this.#isLossy = false;
     this.#trial = undefined;

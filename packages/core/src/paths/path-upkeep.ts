@@ -39,7 +39,10 @@ export function assignRoles(set: PathSet, options: RoleOptions, now: Instant): v
   }
   const isTrying = warmAgainstLoss(others, active);
   if (hasTraffic && active?.isSuspect === true) recheck(others, now);
-  for (const path of set.all()) path.planHeartbeat(hasTraffic, isKept, isInQuestion(path, active, isTrying));
+  for (const path of set.all()) {
+    const isHiding = carriers.has(path) && path.loss.hidden.isInQuestion;
+    path.planHeartbeat(hasTraffic, isKept, isHiding || isInQuestion(path, active, isTrying));
+  }
   // Where there is no other path there is nothing to gain.
   if (options.isUnanswered && others.length > 0) active?.advanceHeartbeat(ONE_WAY_HEARTBEAT_MS);
 }

@@ -136,6 +136,10 @@ export class Path implements PathMetrics, CarrierCandidate {
     return this.loss.isLossy;
   }
 
+  get isTooLossy(): boolean {
+    return this.loss.hidden.isTooMuch;
+  }
+
   /** Our relay, or the peer's, is reached by a stream. */
   get overStream(): boolean {
     return this.streams.ours || this.streams.theirs;
@@ -288,7 +292,7 @@ export class Path implements PathMetrics, CarrierCandidate {
     const isChecked = hasTraffic ? this.role !== "resting" : isKept && this.role === "active";
     if (!isChecked || !this.isUsable || this.lastCheckAt === undefined) return;
     const usualMs = this.#isInUse && hasTraffic ? HEARTBEAT_MS : STANDBY_HEARTBEAT_MS;
-    const lossyMs = this.isLossy && hasTraffic ? LOSSY_HEARTBEAT_MS : usualMs;
+    const lossyMs = (this.isLossy || this.isTooLossy) && hasTraffic ? LOSSY_HEARTBEAT_MS : usualMs;
     this.nextCheckAt = addMs(this.lastCheckAt, isInQuestion && hasTraffic ? SUSPICION_HEARTBEAT_MS : lossyMs);
   }
 

@@ -364,9 +364,9 @@ export class PeerPaths {
 
   /** A path has answered lately, and is not used because it loses too much. */
   isAvoidingLoss(now: Instant): boolean {
-    const { path: active } = this.#active;
+    const inUse = new Set([this.#active.path, ...this.#spread.carriers]);
     return isAnyLossy(
-      [...this.#set.all()].filter((path) => path !== active),
+      [...this.#set.all()].filter((path) => !inUse.has(path)),
       now,
     );
   }
