@@ -10,7 +10,7 @@ interface PathFigures {
   readonly idleBecause: string | null;
 }
 
-/** RATE is what the path was found to carry at most; LOSS is of the last 10 s or of the last checks; RESENT is by this path. */
+/** RATE is what the path was found to carry at most, – while that is not known; LOSS is of the last 10 s or of the last checks; RESENT is by this path. */
 export const FIGURE_HEADER = ["SHARE", "RATE", "RTT", "LOSS", "RESENT", ""];
 
 /** Cells under `FIGURE_HEADER`. Of a path that carries nothing only checks tell. */
@@ -27,6 +27,7 @@ export function figureCells({ rttMs, lossRatio, share, spread, idleBecause }: Pa
 export const DEAD = "dead: nothing arrives by it just now";
 
 export function formatRate({ rateBitsPerSecond }: Pick<PathSpread, "rateBitsPerSecond">): string {
+  if (rateBitsPerSecond === null) return "–";
   if (rateBitsPerSecond >= 1e9) return `${(rateBitsPerSecond / 1e9).toFixed(2)} Gbit/s`;
   return `${(rateBitsPerSecond / 1e6).toFixed(1)} Mbit/s`;
 }

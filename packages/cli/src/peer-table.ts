@@ -33,7 +33,8 @@ function formatCarrier({ kind, remote, link, rttMs, txBytes, rxBytes, weight, sp
 
 function describeSpread(spread: PathSpread): string {
   if (spread.dead) return DEAD;
-  return `${formatRate(spread)}, ${formatPercent(spread.lossRatio)} lost, ${spread.resentPackets} sent again`;
+  const rate = spread.rateBitsPerSecond === null ? "" : `${formatRate(spread)}, `;
+  return `${rate}${formatPercent(spread.lossRatio)} lost, ${spread.resentPackets} sent again`;
 }
 
 function formatPeer(peer: PeerStatus): string[] {

@@ -161,7 +161,8 @@ export interface PathCounters extends PathAddress {
 
 /** What a path was found to do, by the peer's reports. */
 export interface PathEstimate {
-  readonly rateBytesPerSecond: number;
+  /** What it carries at most; null while too little was sent to tell. Of a path with a limit the limit until less is found. */
+  readonly rateBytesPerSecond: number | null;
   readonly rttMs: number;
   /** Wait in the path's bottleneck, of the last packet reported. */
   readonly queueingMs: number;

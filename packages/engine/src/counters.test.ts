@@ -68,6 +68,20 @@ test("what is known of a path while packets are spread comes with it", () => {
   expect(block.readPath(path, 2).spread).toBeUndefined();
 });
 
+test.each([
+  [1_250_000n, undefined, null],
+  [1_250_000n, 5_000_000, null],
+  [1_250_000n, 1_250_000, 1_250_000],
+  [625_000n, 625_000, 625_000],
+  [1_250_001n, undefined, 1_250_001],
+])("a rate of %i of a path that is limited to %s tells %s: the first guess is not passed on", (rate, cap, known) => {
+  const block = new PeerCounterBlock(chunkOf({ [LAYOUT.peerHeaderWords + 5]: rate }), 0, LAYOUT);
+  const remote = { address: "192.0.2.1", port: 9 };
+  const limit = cap === undefined ? {} : { capBytesPerSecond: cap };
+  const path = { linkId: 1, remote, channel: null, relayed: false, weight: 1, mtuBytes: 0, ...limit };
+  expect(block.readPath(path, 0).spread?.rateBytesPerSecond).toBe(known);
+});
+
 test("only drop reasons that occurred are listed", () => {
   expect(readDropCounters(new BigUint64Array([0n, 4n]), LAYOUT)).toEqual({ replayed: 4 });
 });

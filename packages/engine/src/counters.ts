@@ -7,6 +7,8 @@ import type { CountersLayout } from "./binding.ts";
 import type { EnginePath, PathCounters, PathEstimate, PeerCounters } from "./contract.ts";
 
 const NS_PER_MS = 1e6;
+/** The engine's first guess, which it leaves as soon as it has measured anything (native/engine/multipath/path_estimator.h). */
+const FIRST_RATE_BYTES_PER_SECOND = 1_250_000;
 
 /** One peer's block within its chunk. */
 export class PeerCounterBlock {
@@ -51,16 +53,17 @@ export class PeerCounterBlock {
       rxPackets: this.#count(at + 2),
       rxBytes: this.#count(at + 3),
       lastReceivedAt: this.#instant(at + 4),
-      ...this.#estimate(at + 5),
+      ...this.#estimate(at + 5, path.capBytesPerSecond),
     };
   }
 
-  #estimate(at: number): { spread?: PathEstimate } {
-    const rateBytesPerSecond = this.#count(at);
-    if (rateBytesPerSecond === 0) return {};
+  #estimate(at: number, capBytesPerSecond = Number.POSITIVE_INFINITY): { spread?: PathEstimate } {
+    const rate = this.#count(at);
+    if (rate === 0) return {};
+    const isGuess = rate === FIRST_RATE_BYTES_PER_SECOND && rate < capBytesPerSecond;
     return {
       spread: {
-        rateBytesPerSecond,
+        rateBytesPerSecond: isGuess ? null : rate,
         rttMs: this.#count(at + 1) / NS_PER_MS,
         queueingMs: this.#count(at + 2) / NS_PER_MS,
         lostPackets: this.#count(at + 3),

@@ -78,8 +78,8 @@ export function addLinkMetrics(registry: Registry, networks: () => readonly Over
     LABELS,
     (gauge) => {
       forEachLink((labels, { paths }) => {
-        const rates = paths.flatMap(({ spread }) => (spread === null ? [] : [spread.rateBitsPerSecond / 8]));
-        if (rates.length > 0) gauge.set(labels, Math.max(...rates));
+        const rates = paths.flatMap(({ spread }) => spread?.rateBitsPerSecond ?? []);
+        if (rates.length > 0) gauge.set(labels, Math.max(...rates) / 8);
       });
     },
   );

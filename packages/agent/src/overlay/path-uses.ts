@@ -44,7 +44,7 @@ function pathSpread(estimate: PathCounters["spread"], use: RecentUse | undefined
   if (estimate === undefined) return null;
   const { rateBytesPerSecond, rttMs, queueingMs, ...counts } = estimate;
   return {
-    rateBitsPerSecond: Math.round(8 * rateBytesPerSecond),
+    rateBitsPerSecond: rateBytesPerSecond === null ? null : Math.round(8 * rateBytesPerSecond),
     rttMs: roundMs(rttMs),
     queueingMs: roundMs(queueingMs),
     ...counts,

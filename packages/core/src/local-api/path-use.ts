@@ -3,7 +3,8 @@ import { nullable, TrafficModeName } from "../control/scalars.ts";
 
 /** What a path does while packets are spread over several, as the peer's reports tell. */
 export const PathSpread = Type.Object({
-  rateBitsPerSecond: Type.Number(),
+  /** What the path was found to carry, or its limit; null while too little was sent by it to tell. */
+  rateBitsPerSecond: nullable(Type.Number()),
   /** With the wait in queues. */
   rttMs: Type.Number(),
   /** Wait in the path's bottleneck. */

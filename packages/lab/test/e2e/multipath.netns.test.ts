@@ -44,6 +44,12 @@ test("two lines carry one connection, one of them is cut, and the choice survive
   const chosen = await a.command(["mode", "b", "aggregate", "--json"]);
   expect(JSON.parse(chosen.stdout)).toMatchObject({ mode: "aggregate", by: "command", networkDefault: "best" });
   await expect.poll(() => carriers(a), { timeout: 15_000 }).toBe(2);
+  const rates = async (): Promise<unknown[]> => {
+    await carriers(a);
+    return (await a.peer("b")).paths.flatMap(({ spread }) => (spread === null ? [] : [spread.rateBitsPerSecond]));
+  };
+  // Pings fill nothing.
+  await expect.poll(rates, { timeout: 15_000 }).toEqual([null, null]);
   const together = await transfer(4);
   process.stdout.write(
     `  figure: one connection: ${best.toFixed(1)} Mbit/s in best, ${together.toFixed(1)} in aggregate\n`,
