@@ -21,12 +21,12 @@ import { PunchTurn } from "@asterism/core/paths";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
 import { LocalApi } from "./api/local-api.ts";
-import { checkLinkSettings } from "./links/check-settings.ts";
+import { changeLinkSettings } from "./links/check-settings.ts";
 import { networkLinks } from "./links/link-status.ts";
-import { mergeSettings } from "./links/wanted-links.ts";
 import type { ServedMetrics } from "./metrics/serve-metrics.ts";
 import { joinNetwork, leaveNetwork } from "./overlay/enrolment.ts";
 import { explainPeer } from "./overlay/explain-peer.ts";
+import { noNetwork } from "./overlay/find-peer.ts";
 import type { MemberRelay, RelayOfferOptions } from "./overlay/member-relay.ts";
 import { netcheck } from "./overlay/netcheck.ts";
 import { networkStatus, serverStatus } from "./overlay/network-status.ts";
@@ -201,8 +201,7 @@ export class Agent {
   setLinks({ network: name, ...change }: LinksBody): Promise<LinksAnswer> {
     return this.#inTurn(() => {
       const network = this.#findOne(name);
-      const checked = checkLinkSettings(change, this.#ownInterfaces());
-      network.setLinks(mergeSettings(network.membership.links ?? {}, checked));
+      network.setLinks(changeLinkSettings(network.membership.links ?? {}, change, this.#ownInterfaces()));
       return Promise.resolve({ networks: [networkLinks(network)] });
     });
   }
@@ -309,8 +308,4 @@ export class Agent {
     this.#turn = run.catch(() => undefined); // the caller gets the error; the next one may go on
     return run;
   }
-}
-
-function noNetwork(): AsterismError {
-  return new AsterismError("network-unknown", "this machine is in no network; join one with `asterism join KEY`");
 }

@@ -44,9 +44,9 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** As rates are written for `--link-cap`: `10 mbit`. */
+/** `10 Mbit/s`, `2.5 Gbit/s`. */
 export function formatBits(bitsPerSecond: number): string {
-  const units = ["bit", "kbit", "mbit", "gbit"];
+  const units = ["bit", "kbit", "Mbit", "Gbit"];
   const place = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bitsPerSecond)) / 3));
   return `${Number((bitsPerSecond / 1000 ** place).toFixed(3))} ${units[place]}/s`;
 }

@@ -176,8 +176,11 @@ function problemText({ name, boundTo }: WantedLink, error: unknown): string {
     case "address-not-available":
       return `${name} is no address of this machine; it is used as soon as it is. \`ip -brief address\` lists those that it has`;
     case "no-permission":
-      return `the agent may not bind to ${name}: run it as root, or with CAP_NET_RAW`;
-    default:
-      return `${boundTo === null ? "no socket" : `no socket on ${name}`} can be opened: ${error.message}`;
+      return `the agent may not bind to ${name}: before Linux 5.7 this takes CAP_NET_RAW. Run it as root or with that capability, or name an address of ${name} instead of the interface`;
+    default: {
+      const { system } = error.details;
+      const what = boundTo === null ? "no socket" : `no socket on ${name}`;
+      return `${what} can be opened: ${error.message}${typeof system === "string" ? ` (${system})` : ""}`;
+    }
   }
 }

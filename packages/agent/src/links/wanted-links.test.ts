@@ -1,6 +1,5 @@
 import { describe, expect, it, test } from "vitest";
 import type { HostAddress } from "../platform/host-addresses.ts";
-import { checkLinkSettings } from "./check-settings.ts";
 import { addressesOf, type LinkScene, mergeSettings, wantedLinks } from "./wanted-links.ts";
 
 function address(interfaceName: string, text: string): HostAddress {
@@ -88,21 +87,5 @@ describe("settings of links", () => {
     );
     expect(() => mergeSettings({}, { capsBitsPerSecond: { ...costs(0), ...costs(20) } })).toThrow(/limit.*--link-cap/);
     expect(Object.keys(mergeSettings(before, { costs: { ...costs(12), tether0: 0 } }).costs ?? {})).toHaveLength(31);
-  });
-
-  it("have addresses in their usual form, each once", () => {
-    const settings = { use: ["2001:DB8:0::1", "2001:db8::1", "eth0"], costs: { "2001:DB8:0::1": 3 } };
-    expect(checkLinkSettings(settings, new Set())).toEqual({
-      use: ["2001:db8::1", "eth0"],
-      costs: { "2001:db8::1": 3 },
-    });
-  });
-
-  it.each([
-    ["the network's own interface", "ast0", /ast0 is the interface of a network/],
-    ["what is too long", "a-very-long-interface-name", /neither an interface nor an IP address/],
-    ["a word that stands alone", "auto", /stand alone/],
-  ])("refuse %s", (_what, name, message) => {
-    expect(() => checkLinkSettings({ use: ["eth0", name] }, new Set(["ast0"]))).toThrow(message);
   });
 });

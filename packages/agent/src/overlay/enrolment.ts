@@ -15,8 +15,7 @@ import type { JoinBody } from "@asterism/core/local-api";
 import type { Aead } from "@asterism/core/mesh";
 import { VERSION } from "@asterism/core/version";
 import type { Logger } from "pino";
-import { checkLinkSettings } from "../links/check-settings.ts";
-import { mergeSettings } from "../links/wanted-links.ts";
+import { changeLinkSettings } from "../links/check-settings.ts";
 import { stretchPassphrase } from "../platform/passphrase.ts";
 import { checkRangeConflict } from "../platform/routes.linux.ts";
 import { keyText, type Membership } from "../state/membership.ts";
@@ -46,7 +45,7 @@ export interface EnrolmentContext {
 export async function joinNetwork(body: JoinBody, context: EnrolmentContext): Promise<Membership> {
   const key = unwrap(parseJoinKey(body.key));
   const name = deviceName(body.name);
-  const wishedLinks = body.links && mergeSettings({}, checkLinkSettings(body.links, context.ownInterfaces()));
+  const wishedLinks = body.links && changeLinkSettings({}, body.links, context.ownInterfaces());
   const dialer = networkDialer(body.proxy ?? context.proxy, context.logger);
   const client = new ServerClient({ url: key.url, fingerprint: key.fingerprint }, { dialer });
   const preview = await client.previewJoin(key.secret, context.machine.publicKey);

@@ -11,9 +11,10 @@ export interface FoundPeer {
 
 /**
  * By name, fully qualified name or overlay address; a name that several networks know must be qualified.
- * @throws AsterismError `peer-unknown`, `invalid-input`
+ * @throws AsterismError `network-unknown`, `peer-unknown`, `invalid-input`
  */
 export function findPeer(networks: readonly OverlayNetwork[], text: string): FoundPeer {
+  if (networks.length === 0) throw noNetwork();
   const wanted = text.toLowerCase().replace(/\.$/, "");
   const found = networks.flatMap((network) => {
     const { shell } = network;
@@ -29,6 +30,10 @@ export function findPeer(networks: readonly OverlayNetwork[], text: string): Fou
     throw new AsterismError("invalid-input", `"${text}" is in several networks; name one in full: ${names}`);
   }
   return only;
+}
+
+export function noNetwork(): AsterismError {
+  return new AsterismError("network-unknown", "this machine is in no network; join one with `asterism join KEY`");
 }
 
 /** A member that this node will not talk to. */

@@ -25,6 +25,11 @@ export function listHostAddresses(exclude: ReadonlySet<string>): HostAddress[] {
 /** True if an interface of the host, loopback included, has this local address of a socket. */
 export function hostHasAddress(localAddress: string): boolean {
   // That of an IPv4 connection on a socket for both families is written as an IPv6 one.
-  const address = localAddress.replace(/^::ffff:/, "").replace(/%.*$/, "");
-  return Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address) === true);
+  return interfaceWithAddress(localAddress.replace(/^::ffff:/, "").replace(/%.*$/, "")) !== undefined;
+}
+
+/** The interface of the host, loopback included, that has the address. */
+export function interfaceWithAddress(address: string): string | undefined {
+  const all = Object.entries(networkInterfaces());
+  return all.find(([, addresses]) => addresses?.some((one) => one.address === address) === true)?.[0];
 }

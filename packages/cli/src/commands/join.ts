@@ -37,6 +37,8 @@ export function createJoinCommand(): Command {
       }
       const { self } = network;
       printLine(`joined ${network.name} as ${self.name} (${[self.ipv4, self.ipv6].filter(Boolean).join(", ")})`);
-      printLine(`interface ${network.interface ?? "–"}, ${network.peers.length} other member(s)`);
+      printLine(
+        `interface ${network.interface ?? "–"}, ${network.peers.length} other ${network.peers.length === 1 ? "member" : "members"}`,
+      );
     });
 }

@@ -74,7 +74,9 @@ function formatLink(link: LinkStatus, allPaths: boolean): string {
     ["NAT", nat],
     ...(relayedAddresses.length === 0 ? [] : [["relayed", relayedAddresses.join(", ")]]),
     ["cost", link.cost === 0 ? "0" : `${link.cost} (used only while no cheaper link works)`],
-    ...(link.capBitsPerSecond === null ? [] : [["limit", formatBits(link.capBitsPerSecond)]]),
+    ...(link.capBitsPerSecond === null
+      ? []
+      : [["limit", `${formatBits(link.capBitsPerSecond)} for each peer while packets are spread over several paths`]]),
     ["traffic", formatTraffic(link)],
     ["peers", formatPeers(link.paths)],
   ];
@@ -96,7 +98,7 @@ function formatPeers(paths: readonly LinkPath[]): string {
   const names = (which: readonly LinkPath[]): number => new Set(which.map(({ peer }) => peer)).size;
   const [spread, single] = [names(paths.filter(isSpread)), names(paths.filter((path) => !isSpread(path)))];
   const parts = [
-    single === 0 ? "" : `${single} by this path alone`,
+    single === 0 ? "" : `${single} by this link alone`,
     spread === 0 ? "" : `${spread} by several paths together`,
   ].filter((part) => part !== "");
   return parts.join(", ") || "none";

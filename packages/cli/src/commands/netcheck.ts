@@ -29,7 +29,7 @@ function formatNetwork(check: NetworkCheck): string {
     ["port mapping", formatPortMapping(check)],
     ["server", `${check.server.url} (${check.server.connected ? "connected" : "not connected"})`],
     ...(check.proxy === null ? [] : [["proxy", formatProxy(check.proxy)]]),
-    ...labelled("STUN servers", formatTable(check.stunServers.map(stunServerCells))),
+    ...labelled("STUN servers", formatTable(stunServerRows(check.stunServers))),
     ...labelled("relays", formatTable(check.relays.map(relayCells))),
   ];
   return `network ${check.network}\n${indent(formatTable(rows))}\n\n${check.advice.text}`;
@@ -48,8 +48,13 @@ function linkRows(link: LinkCheck): string[][] {
   ];
 }
 
-function stunServerCells({ address, answered, rttMs, mapped }: StunServerCheck): string[] {
-  return [address, answered ? formatMs(rttMs) : "no answer", mapped === null ? "" : `sees ${mapped}`];
+/** Each link asks by itself. */
+function stunServerRows(servers: readonly StunServerCheck[]): string[][] {
+  const severalLinks = new Set(servers.map(({ link }) => link)).size > 1;
+  return servers.map(({ address, link, answered, rttMs, mapped }) => {
+    const by = severalLinks ? [`by ${link ?? "no route"}`] : [];
+    return [address, ...by, answered ? formatMs(rttMs) : "no answer", mapped === null ? "" : `sees ${mapped}`];
+  });
 }
 
 function relayCells({ name, addresses, preferred, rttMs, state, transport, problem }: RelayCheck): string[] {

@@ -1,6 +1,6 @@
 /** How the paths look from outside: the engine's table and the snapshot. */
+import { MIN_LINK_CAP_BYTES_PER_SECOND } from "../net/index.ts";
 import type { Instant } from "../time.ts";
-import type { LinkTraits } from "./candidate.ts";
 import { type IdleReason, MAX_TABLE_PATHS } from "./carriers.ts";
 import { companionOf } from "./companion.ts";
 import type { Path } from "./path.ts";
@@ -34,6 +34,7 @@ export function makeTable(all: Iterable<Path>, options: TableOptions, now: Insta
   const companion = inDoubt ? companionOf(active, others, now) : undefined;
   if (companion !== undefined) helpers.push(companion);
   const rest = others.filter((path) => !helpers.includes(path));
+  const together = isTogether ? [active, ...helpers] : [];
   const paths = [active, ...helpers, ...rest].slice(0, MAX_TABLE_PATHS).map((path): UsablePath => {
     const weight = helpers.includes(path) ? 1 : 0;
     return {
@@ -45,15 +46,19 @@ export function makeTable(all: Iterable<Path>, options: TableOptions, now: Insta
       rttMs: path.rttMs,
       mtuBytes: path.mtu.mtuBytes,
       cost: path.cost,
-      ...capOf(path.traits),
+      ...capOf(path, together),
     };
   });
   const mode = isTogether ? options.mode : "best";
   return { paths, mode: inDoubt ? "redundant" : mode };
 }
 
-function capOf({ capBytesPerSecond }: LinkTraits): Pick<UsablePath, "capBytesPerSecond"> {
-  return capBytesPerSecond === undefined ? {} : { capBytesPerSecond };
+/** The paths over a link that carry together share its limit. */
+function capOf({ link, traits }: Path, together: readonly Path[]): Pick<UsablePath, "capBytesPerSecond"> {
+  const { capBytesPerSecond } = traits;
+  if (capBytesPerSecond === undefined) return {};
+  const sharers = Math.max(1, together.filter((path) => path.link === link).length);
+  return { capBytesPerSecond: Math.max(MIN_LINK_CAP_BYTES_PER_SECOND, Math.ceil(capBytesPerSecond / sharers)) };
 }
 
 /** True if the engine would not notice a difference. */

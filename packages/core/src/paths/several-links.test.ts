@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../test/seeded-random.ts";
-import type { PathAddress } from "../net/index.ts";
+import type { PathAddress, UdpAddress } from "../net/index.ts";
 import { findAttribute, parseStun, STUN_ATTRIBUTE } from "../stun/index.ts";
 import { addMs, type Instant } from "../time.ts";
 import { candidatePriority, type LinkTraits, type LocalCandidate } from "./candidate.ts";
@@ -62,8 +62,12 @@ class TwoLinks {
     this.#drain();
   }
 
-  call(): void {
-    const candidates = [{ kind: "host" as const, address: PEER, priority: candidatePriority("host", 0) }];
+  /** The peer has one link, or another one as well. */
+  call(another?: UdpAddress): void {
+    const known = another === undefined ? [PEER] : [PEER, another];
+    const candidates = known.map((address, place) => {
+      return { kind: "host" as const, address, priority: candidatePriority("host", known.length - 1 + place) };
+    });
     this.paths.handleCall({ type: "answer", callId: "0123456789abcdef", candidates }, this.now);
     this.#drain();
   }
@@ -192,6 +196,26 @@ describe("what links cost", () => {
       [PHONE, 500_000],
       [LINE, undefined],
     ]);
+  });
+
+  it("a limit is shared by the paths over the link that carry together", () => {
+    const links = talking({ cost: 0, capBytesPerSecond: 1_000_001 });
+    links.paths.setMode({ own: "aggregate", network: null, isPeerAble: true }, links.now);
+    links.call({ address: "192.0.2.10", port: 41641 });
+    links.run(2_000);
+    const caps = links.table.map(({ address, weight, capBytesPerSecond }) => [
+      address.linkId,
+      weight > 0,
+      capBytesPerSecond,
+    ]);
+    expect(caps.toSorted()).toEqual([
+      [LINE, true, undefined],
+      [LINE, true, undefined],
+      [PHONE, true, 500_001],
+      [PHONE, true, 500_001],
+    ]);
+    links.setTraits({ cost: 0, capBytesPerSecond: 10_000 });
+    expect(links.table.find(({ address }) => address.linkId === PHONE)?.capBytesPerSecond).toBe(8_000);
   });
 });
 

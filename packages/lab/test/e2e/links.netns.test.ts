@@ -135,6 +135,11 @@ describe.concurrent("several links", () => {
       const { link } = (await b.peer("a")).path;
       await hostB.exec(["ip", "link", "set", link!, "down"]);
     });
+    const { interface: overlay } = await a.network();
+    for (const own of [overlay!, await ipv4Of(a)]) {
+      const refused = await a.command(["links", "set", "--links", own], { allowFailure: true });
+      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("its packets can't travel inside it") });
+    }
     await a.command(["links", "set", "--links", "any"]);
     expect((await linksOf(a)).map(({ name, state }) => [name, state])).toEqual([["any", "up"]]);
     await recovery("the settings change", () =>
