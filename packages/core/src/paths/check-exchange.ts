@@ -102,6 +102,15 @@ export class CheckExchange {
     return true;
   }
 
+  /**
+   * A check for somebody else to send, from a link that costs so much: nobody waits for its answer. The peer takes it for
+   * any other, so it tells the same.
+   */
+  encodeUncounted(cost: number): Uint8Array {
+    const priority = candidatePriority("peer-reflexive", 0);
+    return encodeCheckRequest(this.#keys, this.#random(TRANSACTION_ID_BYTES), priority, { cost, mode: this.mode });
+  }
+
   /** Sends a check padded to a datagram of this size, UDP payload with the channel's header, if the pace allows it. */
   sendProbe(path: Path, sizeBytes: number, now: Instant): boolean {
     if (!this.#pacing.take(now)) return false;

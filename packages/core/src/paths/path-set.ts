@@ -178,6 +178,11 @@ export class PathSet {
     return true;
   }
 
+  /** Of a link of ours. */
+  costOf(linkId: LinkId): number {
+    return this.#links.get(linkId)?.traits.cost ?? 0;
+  }
+
   hasLink(linkId: LinkId): boolean {
     return this.#links.has(linkId);
   }

@@ -126,7 +126,8 @@ export class PeerPaths {
       mayPunch: enabled = () => true,
       ownPorts = () => [],
     } = options;
-    this.#punch = new HolePunch({ keys, random, set: this.#set, turn, enabled, ownPorts });
+    const encodeCheck = (linkId: LinkId): Uint8Array => this.#checks.encodeUncounted(this.#set.costOf(linkId));
+    this.#punch = new HolePunch({ keys, encodeCheck, random, set: this.#set, turn, enabled, ownPorts });
   }
 
   /** A STUN message whose USERNAME is our `receiveCheckId`. Undefined if it was acted upon. */
@@ -275,9 +276,10 @@ export class PeerPaths {
 
   /** In which mode packets travel, as far as this side has a say. The peer hears of a choice by the next checks. */
   setMode(settings: ModeSettings, now: Instant): void {
-    const isNews = settings.own !== this.#checks.mode;
+    const wish = settings.isPeerAble ? settings.own : null;
+    const isNews = wish !== this.#checks.mode;
     const hasChanged = this.#spread.choice.set(settings);
-    this.#checks.mode = settings.own;
+    this.#checks.mode = wish;
     this.#applyMode(hasChanged, now);
     if (isNews && this.#demand.hasTraffic(now)) this.#active.path?.startRun(now);
     this.#update(now);

@@ -68,6 +68,20 @@ describe("symmetric with port-restricted", () => {
     expect(bytes.at(-1)).toBeLessThanOrEqual(100_000);
   });
 
+  it("does not make the peer take a mode back that was chosen for it", () => {
+    const made = pair(1);
+    const { world, a, b } = made;
+    b.act((mesh, time) => mesh.handleModes({ network: null, peers: new Map([["a", "aggregate"]]) }, time));
+    const modes: string[] = [];
+    const look = (): void => {
+      const { mode } = a.mesh.peers.get("b")?.paths?.snapshot(a.host.now).mode ?? {};
+      if (mode !== undefined && mode !== modes.at(-1)) modes.push(mode);
+    };
+    for (let atMs = 0; atMs < LIMIT_MS; atMs += 20) world.net.world.after(atMs, look);
+    expect(timeToDirect(made)).toBeLessThan(LIMIT_MS);
+    expect(modes).toEqual(["best", "aggregate"]);
+  });
+
   it("keeps to 200 packets a second on the wire", () => {
     const made = pair(1);
     const { log } = made.world.net.world;

@@ -107,13 +107,22 @@ test("the network's default holds where nobody has chosen, also when it is chang
   expect(modes(world)).toEqual(["best", "best"]);
 });
 
-test("a peer that does not announce that it understands it is sent to by one path", () => {
-  const world = new TwoByTwo({ capabilities: [] });
-  choose(world.a, { peer: "aggregate", network: "auto" });
-  world.talk(5_000);
-  expect(world.a.engine.mode("b")).toBe("best");
-  expect(carriers(world.a, "b")).toHaveLength(1);
-  expect(world.a.mesh.peers.get("b")?.paths?.snapshot(world.a.host.now).mode.by).toBe("incapable");
+test("a peer that does not announce that it understands it is sent to by one path, and asked for nothing more", () => {
+  const [plain, wished] = ([null, "aggregate"] as const).map((mode) => {
+    const world = new TwoByTwo({ capabilities: [] });
+    const { a, b } = world;
+    choose(a, { peer: mode, network: mode });
+    world.talk(60_000);
+    expect([a.engine.mode("b"), carriers(a, "b").length, carriers(b, "a").length]).toEqual(["best", 1, 1]);
+    expect(a.mesh.peers.get("b")?.paths?.snapshot(a.host.now).mode.by).toBe("incapable");
+    return {
+      sent: a.host.sentPackets,
+      answered: b.host.sentPackets,
+      messages: b.innerMessages,
+      got: b.delivered.length,
+    };
+  });
+  expect(wished).toEqual(plain);
 });
 
 test("a link that dies is left and found again; those that are left carry all", () => {

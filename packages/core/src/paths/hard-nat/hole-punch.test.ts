@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { NatFacts, PortPrediction } from "../../nat/index.ts";
+import { TRANSACTION_ID_BYTES } from "../../stun/index.ts";
 import { addMs, type Instant } from "../../time.ts";
 import { candidatePriority, type LocalCandidate, type RemoteCandidate } from "../candidate.ts";
 import { derivePairKeys, type PairKeys } from "../check-keys.ts";
+import { encodeCheckRequest } from "../check-message.ts";
 import { PathSet } from "../path-set.ts";
 import { HolePunch } from "./hole-punch.ts";
 import {
@@ -69,8 +71,11 @@ class End {
     ];
     this.set.setLinks(local);
     this.situation = { isWanted: true, isSettled: false, attempts: 1, local, remote };
+    const keys = keysOf(options.isLower ?? true);
+    const priority = candidatePriority("peer-reflexive", 0);
     this.punch = new HolePunch({
-      keys: keysOf(options.isLower ?? true),
+      keys,
+      encodeCheck: () => encodeCheckRequest(keys, random(TRANSACTION_ID_BYTES), priority),
       random,
       set: this.set,
       turn: options.turn ?? new PunchTurn(),

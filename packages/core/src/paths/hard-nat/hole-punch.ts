@@ -51,6 +51,8 @@ import { SocketSide, type SocketVolleys } from "./socket-side.ts";
 
 export interface HolePunchOptions {
   readonly keys: PairKeys;
+  /** Makes a check of this link that is not waited for. */
+  readonly encodeCheck: (linkId: LinkId) => Uint8Array;
   readonly random: RandomBytes;
   readonly set: PathSet;
   /** Shared by all peers and networks of an agent. */
@@ -325,8 +327,7 @@ export class HolePunch {
   // The attempt
 
   #begin(role: PunchRole, vantage: Vantage, { from: target, furtherPorts = [] }: PunchMessage, now: Instant): void {
-    const { keys, random } = this.#options;
-    const options = { keys, random, target };
+    const options = { encodeCheck: () => this.#options.encodeCheck(vantage.linkId), target };
     const side =
       role === "ports"
         ? new PortSide(options, vantage.linkId, this.#portsOf(target, now), now)

@@ -1,10 +1,7 @@
 import type { PortSequence } from "../../nat/index.ts";
 import type { LinkId } from "../../net/index.ts";
-import { TRANSACTION_ID_BYTES } from "../../stun/index.ts";
 import { addMs, type Instant } from "../../time.ts";
-import { candidatePriority } from "../candidate.ts";
 import type { Transmit } from "../check-exchange.ts";
-import { encodeCheckRequest } from "../check-message.ts";
 import { LINGER_MS } from "./punch-limits.ts";
 import { PunchPace } from "./punch-pace.ts";
 import type { SideOptions } from "./socket-side.ts";
@@ -41,8 +38,8 @@ export class PortSide {
   }
 
   #send(now: Instant): void {
-    const { keys, random, target } = this.#options;
-    const bytes = encodeCheckRequest(keys, random(TRANSACTION_ID_BYTES), candidatePriority("peer-reflexive", 0));
+    const { encodeCheck, target } = this.#options;
+    const bytes = encodeCheck();
     const port = this.#ports.next();
     if (port === undefined || !this.pace.take(bytes.length)) {
       this.#isSending = false;

@@ -1,17 +1,12 @@
 import type { LinkId, UdpAddress } from "../../net/index.ts";
-import type { RandomBytes } from "../../random.ts";
-import { TRANSACTION_ID_BYTES } from "../../stun/index.ts";
 import { addMs, type Instant } from "../../time.ts";
-import { candidatePriority } from "../candidate.ts";
 import type { Transmit } from "../check-exchange.ts";
-import type { PairKeys } from "../check-keys.ts";
-import { encodeCheckRequest } from "../check-message.ts";
 import { LINGER_MS, MAX_OPEN_SOCKETS } from "./punch-limits.ts";
 import { PunchPace } from "./punch-pace.ts";
 
 export interface SideOptions {
-  readonly keys: PairKeys;
-  readonly random: RandomBytes;
+  /** Makes one more check. */
+  readonly encodeCheck: () => Uint8Array;
   /** The peer's address: with `PortSide` only its IP address counts. */
   readonly target: UdpAddress;
 }
@@ -73,8 +68,7 @@ export class SocketSide {
       this.close();
       return;
     }
-    const { keys, random } = this.#options;
-    const bytes = encodeCheckRequest(keys, random(TRANSACTION_ID_BYTES), candidatePriority("peer-reflexive", 0));
+    const bytes = this.#options.encodeCheck();
     if (!this.pace.take(bytes.length)) {
       this.#isOpening = false;
       return;
