@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createParser } from "@asterism/core/control";
 import { unwrap } from "@asterism/core/errors";
-import { NetcheckAnswer, type NetworkCheck } from "@asterism/core/local-api";
+import { type LinksAnswer, NetcheckAnswer, type NetworkCheck } from "@asterism/core/local-api";
 import { describe, test, vi } from "vitest";
 import type { Host } from "../../src/net/host.ts";
 import type { RouterOptions } from "../../src/net/router.ts";
@@ -113,6 +113,47 @@ describe.concurrent("two sites that can't punch through, one with a router that 
       expect((await a.peer("desk")).path.kind).toBe("direct");
     },
   );
+
+  test("with two such routers each link has a mapping of its own, and the peer comes in by both", async ({
+    expect,
+    onTestFailed,
+  }) => {
+    await using world = await World.create("twice", [], { onTestFailed });
+    const homes = await Promise.all(
+      [EXTERNAL, "11.0.0.8"].map((ipv4, index) =>
+        world.lab.router(`home${index}`, world.internet, { ...homeRouter({}), uplink: { ipv4 } }),
+      ),
+    );
+    const office = await world.lab.router("office", world.internet, { nat: "symmetric", ipv6: false });
+    const laptop = await homes[0]!.host("laptop");
+    await homes[1]!.lan.attach(laptop);
+    const [a] = await world.membersWith(["--links", "eth0,eth1"], laptop);
+    const b = await member(world, await office.host("desk"));
+    const linksOf = async () =>
+      (JSON.parse((await a!.command(["links", "--json"])).stdout) as LinksAnswer).networks[0]!.links;
+    const ports = (await linksOf()).map(({ port }) => port);
+    await vi.waitFor(async () => {
+      const mappings = await Promise.all(homes.map((home) => home.portMapping!.mappings()));
+      expect(mappings).toEqual(
+        homes.map((_, index) => [`${ports[index]} -> ${laptop.attachments[index]!.ipv4}:${ports[index]}`]),
+      );
+    }, SLOW);
+    const mapped = [`${EXTERNAL}:${ports[0]}`, `11.0.0.8:${ports[1]}`];
+    await vi.waitFor(async () => {
+      const links = await linksOf();
+      for (const [index, { publicAddresses }] of links.entries()) expect(publicAddresses).toContain(mapped[index]);
+    }, SLOW);
+    await b.ping("laptop", ["--until-direct", "--timeout", "20"]);
+    await vi.waitFor(async () => {
+      const { paths } = await b.peer("laptop");
+      const working = paths.filter(
+        ({ kind, state }) => kind === "direct" && (state === "active" || state === "standby"),
+      );
+      expect(working.map(({ remote }) => remote)).toEqual(expect.arrayContaining(mapped));
+    }, SLOW);
+    await a!.stop();
+    for (const home of homes) expect(await home.portMapping!.mappings()).toEqual([]);
+  });
 
   test("without the mapping the same pair has no direct path", async ({ expect, onTestFailed }) => {
     await using world = await World.create("unmapped", [], { onTestFailed });
