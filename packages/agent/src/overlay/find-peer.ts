@@ -60,7 +60,7 @@ function unknownPeerMessage(networks: readonly OverlayNetwork[], text: string): 
   if (refused !== undefined) return `${text} is refused: ${refused.peer.reason}`;
   for (const { membership } of networks) if (namesOf(membership.self).includes(text)) return `${text} is this machine`;
   const down = networks.find(({ shell }) => shell === undefined);
-  if (down !== undefined) return `no peer "${text}" in a network that is up. ${downMessage(down)}`;
+  if (down !== undefined) return `no peer "${text}" in a network that is up; ${downMessage(down)}`;
   return `no peer "${text}"; \`asterism peers\` lists them`;
 }
 

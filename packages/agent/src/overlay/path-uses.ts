@@ -9,24 +9,29 @@ import type { RecentUse } from "./recent-traffic.ts";
 export interface PathUse {
   readonly txBytes: number;
   readonly rxBytes: number;
-  /** Of what is sent to the peer lately, 0–1. */
+  /** Of what is sent to the peer lately, 0–1; those of all paths that carry add up to 1. */
   readonly share: number;
   /** Null while one path carries everything, or nothing was learnt yet. */
   readonly spread: PathSpread | null;
 }
 
 /** By path key: what goes by these paths to a peer. */
-export function pathUses(shell: MeshShell, nodeId: string, paths: readonly PathSnapshot[]): Map<string, PathUse> {
+export function pathUses(
+  shell: Pick<MeshShell, "pathCounters" | "recentTraffic">,
+  nodeId: string,
+  paths: readonly PathSnapshot[],
+): Map<string, PathUse> {
   const counted = new Map(shell.pathCounters(nodeId).map((counters) => [pathAddressKey(counters), counters]));
   const recent = shell.recentTraffic(nodeId);
-  const weights = paths.reduce((sum, { weight }) => sum + weight, 0);
+  // The engine's requests go by paths that carry nothing, too, and the last traffic may have gone by paths that are gone.
+  const carriers = paths.filter(({ weight }) => weight > 0);
+  const known = carriers.reduce((sum, { address }) => sum + (recent?.get(pathAddressKey(address))?.share ?? 0), 0);
   return new Map(
     paths.map(({ address, weight }) => {
       const key = pathAddressKey(address);
       const counters = counted.get(key);
       const use = recent?.get(key);
-      // While nothing is known, what the engine's table says. The engine's requests go by paths that carry nothing, too.
-      const share = recent === undefined ? weight / Math.max(1, weights) : (use?.share ?? 0);
+      const share = known > 0 ? (use?.share ?? 0) / known : 1 / carriers.length;
       return [
         key,
         {

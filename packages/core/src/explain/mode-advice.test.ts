@@ -62,7 +62,7 @@ const cases: readonly [string, ModeInForce, TriedPath[], string][] = [
     [active("eth0", { lossRatio: 0.04 }), active("eth1", { lossRatio: 0.2 })],
     "20 % of the packets by eth1",
   ],
-  ["mode-one-link", AUTO, [active("eth0"), active("eth0")], "All 2 paths in use leave this machine by eth0: together"],
+  ["mode-one-link", AUTO, [active("eth0"), active("eth0")], "Both paths in use leave this machine by eth0: together"],
   ["mode-one-link", REDUNDANT, [active("eth0"), active("eth0")], "both fail"],
 ];
 

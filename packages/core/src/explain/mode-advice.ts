@@ -62,7 +62,8 @@ function severalPaths(facts: Facts, { mode }: ModeInForce): Advice | null {
 function oneLink(carriers: readonly TriedPath[], mode: string, peer: string): Advice | null {
   const [link, another] = new Set(carriers.map((carrier) => carrier.link ?? "no link"));
   if (another !== undefined) return null;
-  const common = `All ${carriers.length} paths in use leave this machine by ${link ?? "no link"}`;
+  const all = carriers.length === 2 ? "Both" : `All ${carriers.length}`;
+  const common = `${all} paths in use leave this machine by ${link ?? "no link"}`;
   const text =
     mode === "redundant"
       ? `${common}: when that fails, both fail.`
