@@ -1,9 +1,10 @@
 import type { GatheringSnapshot } from "@asterism/core/gathering";
-import type { LinkStatus, NetworkLinks as NetworkLinksAnswer } from "@asterism/core/local-api";
+import type { LinkPath, LinkStatus, NetworkLinks as NetworkLinksAnswer } from "@asterism/core/local-api";
 import { formatUdpAddress, type UdpAddress } from "@asterism/core/net";
 import type { CandidateKind } from "@asterism/core/paths";
 import { natStatus } from "../overlay/nat-status.ts";
 import type { OverlayNetwork } from "../overlay/overlay-network.ts";
+import { linkAdvice } from "./link-advice.ts";
 import { linkPaths } from "./link-paths.ts";
 import { type LinkCounts, NO_TRAFFIC } from "./link-traffic.ts";
 import type { NetworkLinks } from "./network-links.ts";
@@ -21,9 +22,8 @@ export function networkLinks({ membership, links, shell }: OverlayNetwork): Netw
     network,
     use,
     links: links.set.wanted.map((wanted) => ({
-      ...linkStatus(wanted, links, gathering),
+      ...linkStatus(wanted, links, gathering, paths.get(wanted.name) ?? []),
       ...(traffic.get(wanted.name) ?? NO_TRAFFIC),
-      paths: paths.get(wanted.name) ?? [],
     })),
   };
 }
@@ -32,12 +32,15 @@ function linkStatus(
   wanted: WantedLink,
   links: NetworkLinks,
   { candidates, nats }: GatheringSnapshot,
-): Omit<LinkStatus, keyof LinkCounts | "paths"> {
+  paths: LinkPath[],
+): Omit<LinkStatus, keyof LinkCounts> {
   const { name, boundTo, traits } = wanted;
   const { info } = links.set.get(name) ?? {};
   const addresses = [...new Set(links.addressesOf(wanted).map(({ address }) => address))];
   const own = candidates.filter(({ linkId }) => linkId === info?.id);
   const of = (...kinds: CandidateKind[]): string[] => unique(own.filter(({ kind }) => kinds.includes(kind)));
+  const examined = nats.filter(({ linkId }) => linkId === info?.id);
+  const isSilent = paths.length === 0 && examined.length > 0 && examined.every(({ udp }) => udp === false);
   const problem = info === undefined ? links.set.problemOf(name) : addressProblem(wanted, addresses);
   return {
     name,
@@ -45,12 +48,14 @@ function linkStatus(
     port: info?.port ?? null,
     state: problem === undefined ? "up" : "down",
     problem: problem ?? null,
+    advice: problem === undefined ? linkAdvice({ wanted, all: links.set.wanted, scene: links.scene, isSilent }) : null,
     addresses,
     publicAddresses: of("server-reflexive", "port-mapped"),
     relayedAddresses: of("relayed"),
-    nat: natStatus(nats.filter(({ linkId }) => linkId === info?.id)).type,
+    nat: natStatus(examined).type,
     cost: traits.cost,
     capBitsPerSecond: traits.capBytesPerSecond === undefined ? null : traits.capBytesPerSecond * 8,
+    paths,
   };
 }
 

@@ -140,6 +140,11 @@ export class NetworkLinks {
     );
   }
 
+  /** The host's network as it was when links were last looked at. */
+  get scene(): LinkScene {
+    return this.#scene;
+  }
+
   /** The addresses of a link that it could be reached at now. */
   addressesOf(wanted: WantedLink): HostAddress[] {
     return addressesOf(wanted, this.#scene.addresses);

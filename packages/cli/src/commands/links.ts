@@ -71,7 +71,7 @@ function formatLink(link: LinkStatus, allPaths: boolean): string {
     ["port", port === null ? "none open" : String(port)],
     ["addresses", addresses.join(", ") || "none"],
     ["public", publicAddresses.join(", ") || (nat === "none" ? "the same" : "not known yet")],
-    ["NAT", nat],
+    ["NAT", nat.replace("udp", "UDP")],
     ...(relayedAddresses.length === 0 ? [] : [["relayed", relayedAddresses.join(", ")]]),
     ["cost", link.cost === 0 ? "0" : `${link.cost} (used only while no cheaper link works)`],
     ...(link.capBitsPerSecond === null
@@ -79,6 +79,7 @@ function formatLink(link: LinkStatus, allPaths: boolean): string {
       : [["limit", `${formatBits(link.capBitsPerSecond)} for each peer while packets are spread over several paths`]]),
     ["traffic", formatTraffic(link)],
     ["peers", formatPeers(link.paths)],
+    ...(link.advice === null ? [] : [["advice", link.advice]]),
   ];
   const lines =
     state === "up"

@@ -55,6 +55,8 @@ export interface LinkStatus {
   state: "up" | "down";
   /** Why it is down, and how to mend it; null while it is up. */
   problem: string | null;
+  /** Why it may be of no use although it is up, and what to do about it; null if nothing is wrong. */
+  advice: string | null;
   /** Addresses of this machine on the link. */
   addresses: string[];
   /** As others see it from outside, `203.0.113.7:41641`. */
