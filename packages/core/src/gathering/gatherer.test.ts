@@ -206,6 +206,41 @@ describe("another network", () => {
   });
 });
 
+describe("a link that goes", () => {
+  const both = [host("192.168.1.2"), host("10.0.0.2", 2)];
+
+  it("has its allocation given back while it can still send, once", () => {
+    const bench = new Bench();
+    bench.start([relay(1)], both);
+    bench.run(1_000, "needed");
+    expect(bench.candidates("relayed").map(({ linkId }) => linkId)).toEqual([1, 2]);
+    bench.servers.rttMs.set("198.51.100.1", null);
+    bench.act((gatherer, now) => gatherer.handleHostCandidates([host("192.168.1.2")], now));
+    const last = bench.sent.filter(({ to }) => to.linkId === 2).at(-1);
+    expect([last?.at, last?.message.method]).toEqual([bench.now, TURN_METHOD.refresh]);
+    expect(findAttribute(last!.message, TURN_ATTRIBUTE.lifetime)).toEqual(encodeUint32(0));
+    bench.run(60_000);
+    expect(bench.sent.filter(({ to }) => to.linkId === 2).at(-1)).toBe(last);
+  });
+
+  it("is no model for further sockets that ask how its NAT gives out ports", () => {
+    const bench = new Bench();
+    let port = 4_000;
+    Object.defineProperty(bench.servers, "mapped", { get: () => ({ ...MAPPED, port: port++ }) });
+    bench.act((gatherer, now) => gatherer.handleHostCandidates(both, now));
+    bench.act((gatherer, now) => gatherer.handleServers([relay(1), relay(2)], [STUN], now));
+    const wanted = (): number => {
+      return bench.events.filter((event) => event.kind === "socket-wanted" && event.like === 2).length;
+    };
+    for (let atMs = 0; wanted() === 0 && atMs < 10_000; atMs++) bench.run(1);
+    expect(wanted()).toBeGreaterThan(0);
+    bench.act((gatherer, now) => gatherer.handleHostCandidates([host("192.168.1.2")], now));
+    const before = wanted();
+    bench.run(5_000);
+    expect(wanted()).toBe(before);
+  });
+});
+
 describe("port mappings", () => {
   const external = { address: "203.0.113.7", port: 5_000 };
   const mapping = { linkId: 1, protocol: "pcp", external, expiresAt: 8_200_000 as Instant, problem: null } as const;

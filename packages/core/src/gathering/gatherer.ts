@@ -128,6 +128,7 @@ export class Gatherer {
       this.#peersView.forgetLink(linkId);
       if (link !== undefined) continue;
       this.#clients.removeLink(linkId, now);
+      this.#ports.forget(linkId);
       this.#portMappings.delete(linkId);
     }
     if (isChanged) {

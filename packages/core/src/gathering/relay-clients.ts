@@ -35,6 +35,8 @@ export class RelayClients {
   readonly #random: RandomBytes;
   readonly #clients: RelayClient[] = []; // bounded: (links + a stream) × MAX_RELAYS_AT_ONCE, and those that are closing
   readonly #events: GatheringEvent[] = []; // bounded: drained after every input
+  /** The last words on links that are gone, to which no answer can come. */
+  readonly #farewells: { readonly to: PathAddress; readonly bytes: Uint8Array }[] = []; // bounded: drained after every input
   readonly #makeStreamId: () => number;
 
   constructor(random: RandomBytes, makeStreamId: () => number) {
@@ -151,10 +153,13 @@ export class RelayClients {
     this.#collect(now);
   }
 
-  /** The link is gone: nothing can be sent there any more. */
+  /** The link is gone, or about to: its allocations are given back as long as something can be sent there. */
   removeLink(linkId: LinkId, now: Instant): void {
     for (const known of this.#clients.filter((candidate) => candidate.linkId === linkId)) {
-      this.#dropChannels(known, now);
+      this.#closeClient(known, now);
+      const { client } = known;
+      for (let last = client.pollTransmit(); last !== undefined; last = client.pollTransmit())
+        this.#farewells.push(last);
       this.#clients.splice(this.#clients.indexOf(known), 1);
     }
   }
@@ -262,6 +267,8 @@ export class RelayClients {
   }
 
   pollTransmit(): { readonly to: PathAddress; readonly bytes: Uint8Array } | undefined {
+    const farewell = this.#farewells.shift();
+    if (farewell !== undefined) return farewell;
     for (const { client, race, linkId, server } of this.#clients) {
       for (let transmit = client.pollTransmit(); transmit !== undefined; transmit = client.pollTransmit()) {
         if (race === undefined) return transmit;
