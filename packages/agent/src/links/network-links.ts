@@ -8,6 +8,7 @@ import type { EngineDevice } from "@asterism/engine";
 import type { Logger } from "pino";
 import { type HostAddress, listHostAddresses } from "../platform/host-addresses.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
+import { findGatewayPlace } from "../port-mapping/gateway-place.ts";
 import { LinkPlaces } from "./link-places.ts";
 import { LinkPortMappings } from "./link-port-mappings.ts";
 import { linkScene } from "./link-scene.ts";
@@ -69,7 +70,7 @@ export class NetworkLinks {
     this.#mappings = new LinkPortMappings({
       nonce: portMappingNonce,
       logger,
-      ownInterfaces,
+      findPlace: (link) => findGatewayPlace(ownInterfaces(), link),
       onChange: (mapping) => runMesh((mesh, time) => mesh.handlePortMapping(mapping, time)),
     });
     this.#mappings.handleLinks(this.set.open);
