@@ -50,7 +50,7 @@ function summaryRows(explanation: PeerExplanation): string[][] {
   return [
     ["path", path.kind === "none" ? "none" : `${formatPath(path)}${since}, ${echo}`],
     ...(mode === null ? [] : [["mode", describeMode(mode, peer.name, network)]]),
-    ["NAT here", formatNats(nat.here, nextPorts.here)],
+    ["NAT here", formatNats(nat.here, nextPorts.here, bestOff(explanation))],
     ["NAT there", nat.there === null ? "not told by the peer" : formatNats(nat.there, nextPorts.there)],
     ["UDP", `${formatUdp("here", udp.here)}, ${formatUdp("there", udp.there)}`],
     ["port mapping", formatPortMapping(portMapping)],
@@ -62,7 +62,7 @@ function summaryRows(explanation: PeerExplanation): string[][] {
   ];
 }
 
-function formatNats(sides: readonly NatSide[], ports: readonly NextPorts[]): string {
+function formatNats(sides: readonly NatSide[], ports: readonly NextPorts[], note = ""): string {
   if (sides.length === 0) return "unknown";
   const words = sides.map(({ ipVersion, type, mapping, filtering, udp }) => {
     if (udp === false) return `IPv${ipVersion} UDP blocked`;
@@ -71,7 +71,13 @@ function formatNats(sides: readonly NatSide[], ports: readonly NextPorts[]): str
   });
   const known = ports.map((next) => ({ address: next.address, text: formatNextPorts(next) }));
   const places = known.filter(({ text }) => text !== "").map(({ address, text }) => `ports of ${address}: ${text}`);
-  return [...words, ...places].join("; ");
+  return [`${words.join("; ")}${note}`, ...places].join("; ");
+}
+
+/** One NAT is told, and each link may have its own. */
+function bestOff({ tried }: PeerExplanation): string {
+  const links = new Set(tried.map(({ link }) => link));
+  return links.size > 1 ? ", of the link that is best off (`asterism links` shows each)" : "";
 }
 
 function formatUdp(where: string, passes: boolean | null): string {
