@@ -40,8 +40,9 @@ function describeSpread(spread: PathSpread): string {
 function formatPeer(peer: PeerStatus): string[] {
   const { path } = peer;
   const single = path.kind === "none" ? "–" : formatPath({ ...path, rttMs: null });
-  const { length: used } = carriers(peer);
-  const way = used === 0 ? single : `${peer.mode} over ${used} paths`;
+  const together = carriers(peer);
+  const way = together.length === 0 ? single : `${peer.mode} over ${together.length} paths`;
+  const rttsMs = together.flatMap((one) => one.spread?.rttMs ?? one.rttMs ?? []);
   const relayedPackets = peer.txRelayedPackets + peer.rxRelayedPackets;
   const directPackets = peer.txPackets + peer.rxPackets - relayedPackets;
   return [
@@ -49,7 +50,7 @@ function formatPeer(peer: PeerStatus): string[] {
     peer.ipv4 ?? peer.ipv6 ?? "–",
     peer.online ? "online" : "offline",
     way,
-    formatMs(path.rttMs),
+    formatMs(rttsMs.length === 0 ? path.rttMs : Math.min(...rttsMs)),
     formatBytes(peer.txBytes),
     formatBytes(peer.rxBytes),
     String(directPackets),

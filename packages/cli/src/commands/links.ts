@@ -92,7 +92,8 @@ function formatLink(link: LinkStatus, allPaths: boolean): string {
 function formatTraffic({ txBytes, rxBytes, lostPackets, resentPackets }: LinkStatus): string {
   const traffic = `${formatBytes(txBytes)} sent, ${formatBytes(rxBytes)} received`;
   const isSpread = lostPackets + resentPackets > 0;
-  return isSpread ? `${traffic}, ${lostPackets} packets lost, ${resentPackets} sent again` : traffic;
+  const lost = `${lostPackets} ${lostPackets === 1 ? "packet" : "packets"} lost`;
+  return isSpread ? `${traffic}, ${lost}, ${resentPackets} sent again` : traffic;
 }
 
 function formatPeers(paths: readonly LinkPath[]): string {
