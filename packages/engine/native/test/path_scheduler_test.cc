@@ -45,6 +45,23 @@ TEST_CASE("packets go by the same path in runs where that costs nothing") {
   CHECK(simulation.turns < (simulation.sent_packets - sent) / 8);
 }
 
+TEST_CASE("one path carries all that comes in bursts while it has no queue") {
+  Simulation simulation({{10'000 * MBIT, 1}, {10'000 * MBIT, 1}});
+  const auto bursts = [&simulation](unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+      simulation.run(0.00025, 16 * 300 * MBIT);
+      simulation.run(0.00375, 0.001 * MBIT);
+    }
+  };
+  bursts(500);
+  simulation.goodput();
+  const uint64_t sent = simulation.sent_packets;
+  simulation.turns = 0;
+  bursts(250);
+  CHECK(simulation.goodput() > 0.95 * 300 * MBIT);
+  CHECK(simulation.turns < (simulation.sent_packets - sent) / 100);
+}
+
 TEST_CASE("little traffic takes the fastest path alone") {
   Simulation simulation({{20 * MBIT, 30}, {20 * MBIT, 3}});
   simulation.run(2, 1 * MBIT);

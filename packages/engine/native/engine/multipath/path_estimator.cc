@@ -97,6 +97,7 @@ void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
     else if (pressed_) set_rate(rate_ * step);
     growing_ = pressed_;
   }
+  at_ease_ = !saturated && !pressed_;
   target_ns_ = full ? std::max(MIN_TARGET_NS, target_ns_ * 7 / 10) : std::min(TARGET_NS, target_ns_ * 21 / 20);
   window_bytes_ = packet.path_bytes;
   window_began_ = arrived_ns;

@@ -47,6 +47,8 @@ class PathEstimator {
 
   /** The path's limit has not shown yet. */
   bool growing() const { return growing_; }
+  /** It takes what it is given, with no queue: others, or the machines, are the limit. */
+  bool at_ease() const { return at_ease_ && !pressed_; }
   /** True once a packet is known to have arrived. */
   bool known() const { return known_; }
   double rate() const { return rate_; }
@@ -103,6 +105,7 @@ class PathEstimator {
   uint64_t window_queueing_ = UINT64_MAX;
   bool pressed_ = false;
   bool growing_ = true;
+  bool at_ease_ = false;
 
   double loss_ = 0;
   double judged_bytes_ = 0;

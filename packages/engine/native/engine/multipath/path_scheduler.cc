@@ -40,6 +40,8 @@ constexpr uint64_t MAX_CLOCK_DRIFT_NS = 60 * NS_PER_SECOND;
 constexpr size_t TYPICAL_BYTES = 1452;
 /** A path that would deliver so much later is as good: what goes by the same one is sent, and received, in one piece. */
 constexpr int64_t SAME_PATH_NS = 200'000;
+/** The same for what is pictured to wait for a path at ease: while the machines are the limit, pieces cost more than time. */
+constexpr int64_t AT_EASE_NS = 3'000'000;
 /** How often paths rest, how long after their backlog, and with it at most. */
 constexpr uint64_t STRETCH_NS = 10 * NS_PER_SECOND;
 constexpr uint64_t REST_NS = 5 * NS_PER_MS;
@@ -149,7 +151,11 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
 bool PathScheduler::goes_on(size_t bytes, int64_t arrival_ns, uint64_t now) const {
   if (last_ >= paths_.size() || !usable(paths_[last_])) return false;
   const PathEstimator& path = estimate(last_);
-  return path.has_room(now) && path.arrival_ns(bytes, now) - arrival_ns <= SAME_PATH_NS;
+  if (!path.has_room(now)) return false;
+  const int64_t later = path.arrival_ns(bytes, now) - arrival_ns;
+  if (later <= SAME_PATH_NS) return true;
+  const auto backlog = static_cast<int64_t>(path.backlog_ns(now));
+  return path.at_ease() && later <= AT_EASE_NS && later - backlog <= SAME_PATH_NS;
 }
 
 uint64_t PathScheduler::room_at() const {
