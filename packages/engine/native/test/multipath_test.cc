@@ -242,7 +242,7 @@ TEST_CASE("sealed packets are kept until newer ones need the room") {
   uint64_t kept = 0;
   for (uint64_t counter = 0; counter < 6'000; counter++) {
     std::memcpy(message.data(), &counter, sizeof counter);
-    ring.keep(ring.add(counter), message.data(), message.size());
+    ring.keep(ring.add(counter, message.size()), message.data(), counter * 1'000, 0);
   }
   for (uint64_t counter = 0; counter < 6'000; counter++) {
     const SentPacket* packet = ring.find(counter);
@@ -254,8 +254,30 @@ TEST_CASE("sealed packets are kept until newer ones need the room") {
   }
   CHECK(kept * 1'500 > SentRing::SEALED_BYTES * 9 / 10);
   CHECK(ring.find(6'000) == nullptr);
-  ring.add(SentRing::COUNTERS);
+  ring.add(SentRing::COUNTERS, message.size());
   CHECK(ring.find(0) == nullptr);
+}
+
+TEST_CASE("sealed packets are kept only where they would stay long enough") {
+  SentRing ring;
+  const Bytes message(1'400);
+  uint64_t counter = 0, now = NS_PER_SECOND;
+  const auto kept_of = [&](unsigned packets, uint64_t interval_ns) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < packets; i++) {
+      SentPacket& packet = ring.add(counter++, message.size());
+      ring.keep(packet, message.data(), now += interval_ns, 20 * NS_PER_MS);
+      kept += ring.sealed(packet) != nullptr;
+    }
+    return kept;
+  };
+  const unsigned turn = SentRing::SEALED_BYTES / 1'400 + 1;
+  // As fast as in 10 ms around, after a turn that nobody knew.
+  CHECK(kept_of(3 * turn, 10 * NS_PER_MS / turn) < 2 * turn);
+  CHECK(kept_of(2 * turn, 10 * NS_PER_MS / turn) == 0);
+  // A sender that pauses, or slows down, is known as slow after that time.
+  CHECK(kept_of(turn, 100 * NS_PER_MS / turn) > turn * 7 / 10);
+  CHECK(kept_of(2 * turn, 100 * NS_PER_MS / turn) == 2 * turn);
 }
 
 TEST_CASE("a flow is small until it moves much, and again when it has rested") {

@@ -27,6 +27,8 @@ constexpr double GROWING_RATE = 15e6;
 constexpr double MAX_WAITING_BYTES = 3e6;
 /** For noticing and sending again what was lost, beyond spread and round trip. */
 constexpr uint64_t RECOVERY_NS = 35 * NS_PER_MS;
+/** Word of a loss takes a round trip and the time between two reports, and this thread may be busy. */
+constexpr uint64_t NOTICING_NS = 15 * NS_PER_MS;
 constexpr uint64_t MAX_HOLD_NS = 400 * NS_PER_MS;
 /** Slower paths are taken into use as if this much more waited: a sender that speeds up will have it waiting soon. */
 constexpr double EAGERNESS = 2;
@@ -210,11 +212,11 @@ bool PathScheduler::filling(size_t waiting, uint64_t now) {
 void PathScheduler::sent(uint64_t counter, unsigned index, const uint8_t* message, size_t len, bool data, uint64_t now) {
   Known& known = known_[paths_[index].slot];
   if (const SentPacket* old = ring_.find(counter - SentRing::COUNTERS); old != nullptr) give_up_below(old->counter + 1);
-  SentPacket& packet = ring_.add(counter);
+  SentPacket& packet = ring_.add(counter, len);
   packet.slot = paths_[index].slot;
   packet.sent = known.estimate.sent(len, now);
   packet.path_sequence = ++known.sent_sequence;
-  ring_.keep(packet, message, len);
+  ring_.keep(packet, message, now, noticing_ns_);
   if (known.waiting_since == 0) known.waiting_since = now;
   if (next_counter_ == 0) floor_ = counter;
   next_counter_ = counter + 1;
@@ -268,6 +270,7 @@ bool PathScheduler::report(const MultipathReport& report, uint64_t now) {
   rest_paths(now);
   give_up_below(report.first_word * 64);
   find_lost(report);
+  refresh_noticing();
   refresh_hold(now);
   return true;
 }
@@ -304,9 +307,17 @@ void PathScheduler::rest_paths(uint64_t now) {
   }
 }
 
+void PathScheduler::refresh_noticing() {
+  uint64_t round_trip = UINT64_MAX;
+  for (const Path& path : paths_) {
+    if (usable(path)) round_trip = std::min(round_trip, known_[path.slot].round_trip_ns);
+  }
+  if (round_trip != UINT64_MAX) noticing_ns_ = round_trip + NOTICING_NS;
+}
+
 /** The peer should know soon if the time that packets are worth waiting for has changed much. */
 void PathScheduler::refresh_hold(uint64_t now) {
-  const uint32_t hold = hold_us();
+  const uint32_t hold = hold_us(now);
   const uint32_t change = hold > requested_hold_us_ ? hold - requested_hold_us_ : requested_hold_us_ - hold;
   if (change > requested_hold_us_ / 4) request_due_at_ = std::min(request_due_at_, now);
 }
@@ -384,7 +395,7 @@ void PathScheduler::lose(SentPacket& packet) {
   packet.state = SentState::lost;
   known.lost_packets++;
   known.estimate.lost(packet.len);
-  if (packet.resent < MAX_RESENDS && packet.len != 0 && lost_.size() < MAX_LOST) lost_.push_back(packet.counter);
+  if (packet.resent < MAX_RESENDS && packet.kept && lost_.size() < MAX_LOST) lost_.push_back(packet.counter);
 }
 
 /** Everything that is under way on the path goes by others. */
@@ -426,11 +437,11 @@ bool PathScheduler::take_request(MultipathRequest& request, uint64_t now) {
                            : searching || missed ? REQUEST_INTERVAL_NS / 5 : REQUEST_INTERVAL_NS);
   if (++unanswered_requests_ > MAX_UNANSWERED) informed_ = false;
   request.round = ++request_round_;
-  request.hold_us = requested_hold_us_ = hold_us();
+  request.hold_us = requested_hold_us_ = hold_us(now);
   return true;
 }
 
-uint32_t PathScheduler::hold_us() const {
+uint32_t PathScheduler::hold_us(uint64_t now) const {
   int64_t least = INT64_MAX, most = INT64_MIN;
   uint64_t round_trip = UINT64_MAX;
   unsigned usable_paths = 0;
@@ -445,7 +456,9 @@ uint32_t PathScheduler::hold_us() const {
   }
   if (usable_paths < 2) return 0;
   const uint64_t spread = static_cast<uint64_t>(most - least) + PathEstimator::TARGET_NS;
-  return static_cast<uint32_t>(std::min(spread + round_trip + RECOVERY_NS, MAX_HOLD_NS) / 1000);
+  // What is not kept is not sent again either.
+  const uint64_t recovery = ring_.stays_ns(now) >= noticing_ns_ ? round_trip + RECOVERY_NS : 0;
+  return static_cast<uint32_t>(std::min(spread + recovery, MAX_HOLD_NS) / 1000);
 }
 
 }  // namespace asterism

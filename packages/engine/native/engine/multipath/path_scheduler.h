@@ -103,8 +103,9 @@ class PathScheduler {
   void give_up_below(uint64_t counter);
   void find_lost(const MultipathReport& report);
   void bury(Known& known);
-  uint32_t hold_us() const;
+  uint32_t hold_us(uint64_t now) const;
   void refresh_hold(uint64_t now);
+  void refresh_noticing();
   void rest_paths(uint64_t now);
   void follow_clock(uint64_t clock_ns, uint64_t now);
   uint64_t first_remembered() const {
@@ -126,6 +127,8 @@ class PathScheduler {
   bool standby_only_ = false;
   std::array<Known, MAX_PATHS> known_{};
   SentRing ring_;
+  /** How long it takes until a loss is noticed: shorter, no packet is worth keeping. */
+  uint64_t noticing_ns_ = 0;
   bool has_session_ = false;
   uint32_t session_index_ = 0;
   uint64_t session_ = 0;

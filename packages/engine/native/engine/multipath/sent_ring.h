@@ -1,6 +1,7 @@
 // By which path each counter of the current session went, and the sealed packets themselves as long as there is room.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -23,9 +24,11 @@ struct SentPacket {
   PathEstimator::Sent sent;
   /** The how-many-eth packet of its path. */
   uint64_t path_sequence = 0;
-  /** Where the sealed message lies in the stream of all of them. */
+  /** Where the sealed message lies in the stream of all of them, if it was kept. */
   uint64_t position = 0;
+  /** Of the sealed message. */
   uint16_t len = 0;
+  bool kept = false;
   uint8_t slot = 0;
   uint8_t resent = 0;
   SentState state = SentState::none;
@@ -47,26 +50,35 @@ class SentRing {
   }
 
   /** Takes the place of an older counter. */
-  SentPacket& add(uint64_t counter) {
+  SentPacket& add(uint64_t counter, size_t len) {
     SentPacket& packet = packets_[counter % COUNTERS];
-    packet = {.counter = counter, .state = SentState::in_flight};
+    packet = {.counter = counter, .len = static_cast<uint16_t>(len), .state = SentState::in_flight};
     return packet;
   }
 
-  /** Keeps a copy of the packet's sealed message; messages of more than MAX_MESSAGE_BYTES are not kept. */
-  void keep(SentPacket& packet, const uint8_t* message, size_t len) {
-    if (len > MAX_MESSAGE_BYTES) return;
+  /**
+   * Keeps a copy of the packet's sealed message where it would stay for `worth_ns` at least: copying costs as much as a
+   * fifth of sealing. Messages of more than MAX_MESSAGE_BYTES are not kept.
+   */
+  void keep(SentPacket& packet, const uint8_t* message, uint64_t now, uint64_t worth_ns) {
     const size_t left = SEALED_BYTES - end_ % SEALED_BYTES;
-    if (len > left) end_ += left;
-    std::memcpy(sealed_.data() + end_ % SEALED_BYTES, message, len);
+    if (packet.len >= left) {
+      last_turn_ns_ = now - turned_at_;
+      turned_at_ = now;
+    }
+    if (packet.len > left) end_ += left;
     packet.position = end_;
-    packet.len = static_cast<uint16_t>(len);
-    end_ += len;
+    packet.kept = packet.len <= MAX_MESSAGE_BYTES && stays_ns(now) >= worth_ns;
+    if (packet.kept) std::memcpy(sealed_.data() + end_ % SEALED_BYTES, message, packet.len);
+    end_ += packet.len;
   }
+
+  /** How long a message stays before others take its place. */
+  uint64_t stays_ns(uint64_t now) const { return std::max(last_turn_ns_, now - turned_at_); }
 
   /** The sealed message; null if it was not kept, or has been overwritten. */
   const uint8_t* sealed(const SentPacket& packet) const {
-    if (packet.len == 0 || packet.position + SEALED_BYTES < end_ + MAX_MESSAGE_BYTES) return nullptr;
+    if (!packet.kept || packet.position + SEALED_BYTES < end_ + MAX_MESSAGE_BYTES) return nullptr;
     return sealed_.data() + packet.position % SEALED_BYTES;
   }
 
@@ -79,6 +91,9 @@ class SentRing {
   std::vector<SentPacket> packets_;  // bounded: COUNTERS
   PageBuffer sealed_;
   uint64_t end_ = 0;
+  /** When the last message of a turn came, and how long the turn before took. */
+  uint64_t turned_at_ = 0;
+  uint64_t last_turn_ns_ = UINT64_MAX;
 };
 
 }  // namespace asterism
