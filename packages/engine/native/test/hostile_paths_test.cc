@@ -211,7 +211,7 @@ TEST_CASE("jumps of the counter hold nothing back for long and keep nothing for 
     if (!window.commit(counter)) return false;
     arrived++;
     if (!receiver.in_session(SESSION)) receiver.use_session(SESSION, counter);
-    receiver.arrived(counter, 0, true, now);
+    receiver.arrived(counter, 0, true, now, now);
     REQUIRE(receiver.ordering(window));
     uint8_t bytes[8];
     std::memcpy(bytes, &counter, sizeof counter);

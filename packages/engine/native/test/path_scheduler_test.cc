@@ -62,6 +62,19 @@ TEST_CASE("one path carries all that comes in bursts while it has no queue") {
   CHECK(simulation.turns < (simulation.sent_packets - sent) / 100);
 }
 
+TEST_CASE("a receiver that lags behind is no queue on the way") {
+  Simulation simulation({{1'000 * MBIT, 1}, {1'000 * MBIT, 1}});
+  simulation.receiver_pause_ns = 6 * NS_PER_MS;
+  simulation.run(2, 300 * MBIT);
+  simulation.goodput();
+  const uint64_t sent = simulation.sent_packets;
+  simulation.turns = 0;
+  simulation.run(1, 300 * MBIT);
+  CHECK(simulation.scheduler.estimate(0).queueing_ns() < NS_PER_MS);
+  CHECK(simulation.goodput() > 0.95 * 300 * MBIT);
+  CHECK(simulation.turns < (simulation.sent_packets - sent) / 100);
+}
+
 TEST_CASE("little traffic takes the fastest path alone") {
   Simulation simulation({{20 * MBIT, 30}, {20 * MBIT, 3}});
   simulation.run(2, 1 * MBIT);

@@ -109,7 +109,7 @@ class Simulation {
     const uint64_t end = now + static_cast<uint64_t>(seconds * 1e9);
     for (; now < end; now += STEP_NS) {
       allowance_ += offered * STEP_NS / 1e9;
-      take_arrivals();
+      if (now >= received_at_ + receiver_pause_ns) take_arrivals();
       serve_receiver();
       take_reports();
       serve_sender(offered);
@@ -136,6 +136,8 @@ class Simulation {
   uint64_t report_bytes = 0;
   uint64_t requests = 0;
   uint64_t longest_silence_ns = 0;
+  /** The receiver's thread takes what has come only so often. */
+  uint64_t receiver_pause_ns = 0;
   /** Changes what the receiver tells before the sender hears it. */
   std::function<void(MultipathReport&)> lie = [](MultipathReport&) {};
 
@@ -193,6 +195,7 @@ class Simulation {
   }
 
   void take_arrivals() {
+    received_at_ = now;
     while (!flights_.empty() && flights_.top().at <= now) {
       const Flight flight = flights_.top();
       flights_.pop();
@@ -203,7 +206,7 @@ class Simulation {
       if (links[flight.link].cut || !window_.commit(flight.counter)) continue;
       links[flight.link].delivered_bytes += flight.data ? PACKET_BYTES : 0;
       if (!flight.data) receiver.request(request_, address_of(flight.link), clock());
-      receiver.arrived(flight.counter, flight.link, flight.data, clock());
+      receiver.arrived(flight.counter, flight.link, flight.data, flight.at + CLOCK_OFFSET_NS, clock());
       if (!receiver.ordering(window_)) {
         if (flight.data) release(flight.counter);
       } else if (!flight.data || receiver.order.due(flight.counter)) {
@@ -306,6 +309,7 @@ class Simulation {
   uint64_t counter_ = 0;
   unsigned last_ = PathScheduler::NONE;
   uint64_t next_tick_ = 0;
+  uint64_t received_at_ = 0;
   double allowance_ = 0;
   uint64_t released_bytes_ = 0;
   uint64_t measured_at_ = 1'000 * NS_PER_SECOND;

@@ -16,6 +16,12 @@
 #include "packet/mss_clamp.h"
 
 namespace asterism {
+namespace {
+
+/** What seems to have waited longer for this thread came before the host's clock was set. */
+constexpr uint64_t MAX_LAG_NS = NS_PER_SECOND;
+
+}  // namespace
 
 void TunSink::write_packet(uint8_t* frame, size_t len) {
   if (::write(state_.tun.fd(), frame, len) >= 0) return;
@@ -44,13 +50,19 @@ void Receiver::receive(Link& link, bool v6) {
     message.msg_hdr.msg_controllen = sizeof(Control);
     message.msg_hdr.msg_flags = 0;
   }
+  // While this thread lags behind, that is no queue on the way.
+  const bool stamps = !spreading_.empty() && !link.is_stream();
+  link.set_stamps(v6, stamps);
   const int got = recvmmsg(link.fd(v6), messages_.data(), BATCH, MSG_DONTWAIT, nullptr);
   if (got <= 0) return;
   now_ = now_ns();
+  stamps_ahead_ns_.reset();
+  if (stamps) stamps_ahead_ns_ = wall_clock_ns() - now_;
   if (workers_.count() > 0) publish_tasks(got);
   for (int i = 0; i < got; i++) {
     if (small_packets_ >= SMALL_PACKETS_PER_TURN) give_way();
     set_source(link.id, link.is_stream() ? link.stream_remote() : addresses_[i]);
+    arrived_at_ = arrival_of(messages_[i].msg_hdr);
     if (workers_.count() > 0 && published_[i]) {
       finish_task(*tasks_[i]);
     } else if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
@@ -153,6 +165,17 @@ size_t Receiver::segment_size(msghdr& message, size_t len) {
     if (size > 0) return static_cast<size_t>(size);
   }
   return len;
+}
+
+/** On our clock. Where the host has no stamp, or its clock was set in the meantime, it is now. */
+uint64_t Receiver::arrival_of(msghdr& message) const {
+  if (!stamps_ahead_ns_) return now_;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
+    const uint64_t late = now_ - (to_ns(load_raw<timespec>(CMSG_DATA(header))) - *stamps_ahead_ns_);
+    if (late < MAX_LAG_NS) return now_ - late;
+  }
+  return now_;
 }
 
 void Receiver::handle_message(msghdr& message, uint8_t* data, size_t len) {

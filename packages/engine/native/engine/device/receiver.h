@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
@@ -66,6 +67,7 @@ class Receiver {
 
   void give_way();
   static size_t segment_size(msghdr& message, size_t len);
+  uint64_t arrival_of(msghdr& message) const;
   void publish_tasks(int count);
   bool fill_task(OpenTask& task, uint8_t* data, size_t len, size_t segment);
   void finish_task(OpenTask& task);
@@ -148,6 +150,10 @@ class Receiver {
 
   // The batch at hand.
   uint64_t now_ = 0;
+  /** What the clock of messages' stamps is ahead of ours; none of them has one if this is empty. */
+  std::optional<uint64_t> stamps_ahead_ns_;
+  /** When the message at hand came to the host. */
+  uint64_t arrived_at_ = 0;
   PathAddress from_;
   Run run_;
   unsigned small_packets_ = 0;

@@ -13,7 +13,7 @@ void Receiver::deliver_in_turn(Session& session, uint64_t counter, uint8_t* pack
   data &= inner_len > 0;
   if (data && keeps_back(*session.peer, packet, inner_len)) inner_len = 0;
   if (paths == nullptr || !follow_session(*paths, session)) return commit(packet, inner_len, in_place);
-  paths->arrived(counter, run_.slot, data, now_);
+  paths->arrived(counter, run_.slot, data, arrived_at_, now_);
   deadline_ = std::min(deadline_, paths->deadline());
   if (!paths->ordering(session.replay)) return commit(packet, inner_len, in_place);
   releasing_ = paths;

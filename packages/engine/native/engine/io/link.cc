@@ -175,6 +175,12 @@ bool Link::configure(int fd, const LinkOptions& options, const char*& what) cons
   return true;
 }
 
+void Link::switch_stamps(bool v6, bool on) {
+  stamps_[v6] = on;
+  const int value = on ? 1 : 0;
+  setsockopt(fd(v6), SOL_SOCKET, SO_TIMESTAMPNS, &value, sizeof value);
+}
+
 bool Link::share_port() {
   const int on = 1;
   for (const UniqueFd* fd : {&v4_, &v6_}) {

@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -45,6 +46,10 @@ class Link {
   int fd(bool v6) const { return v6 ? v6_.get() : v4_.get(); }
   uint16_t port() const { return port_; }
   bool gro() const { return gro_; }
+  /** Whether messages come with the time at which the host got them. Receive thread. */
+  void set_stamps(bool v6, bool on) {
+    if (stamps_[v6] != on) switch_stamps(v6, on);
+  }
 
   /** Segments per UDP_SEGMENT datagram that the kernel takes; 1 means no segmentation offload. */
   unsigned max_segments() const { return max_segments_.load(std::memory_order_relaxed); }
@@ -66,6 +71,7 @@ class Link {
  private:
   Status open_pair(const LinkOptions& options, uint16_t port, int& error, const char*& what);
   bool open_socket(UniqueFd& fd, int family, const LinkOptions& options, uint16_t port, const char*& what);
+  void switch_stamps(bool v6, bool on);
   bool configure(int fd, const LinkOptions& options, const char*& what) const;
 
   UniqueFd v4_;
@@ -78,6 +84,7 @@ class Link {
   std::string bind_interface_;
   uint32_t mark_ = 0;
   bool gro_ = false;
+  std::array<bool, 2> stamps_{};
   std::atomic<unsigned> max_segments_{1};
 };
 

@@ -34,8 +34,8 @@ void PathReceiver::use_session(uint32_t index, uint64_t next) {
   for (Arrival& arrival : arrivals_) arrival = {};
 }
 
-void PathReceiver::arrived(uint64_t counter, unsigned slot, bool data, uint64_t now) {
-  arrivals_[slot] = {counter, now};
+void PathReceiver::arrived(uint64_t counter, unsigned slot, bool data, uint64_t at_ns, uint64_t now) {
+  arrivals_[slot] = {counter, at_ns};
   if (!data || report_at_ <= now) return;
   const uint64_t interval = order.empty() ? REPORT_INTERVAL_NS : URGENT_INTERVAL_NS;
   report_at_ = std::min(report_at_, std::max(now, reported_at_ + interval));

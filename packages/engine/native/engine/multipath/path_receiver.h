@@ -17,8 +17,11 @@ class PathReceiver {
   /** The peer wants reports; it repeats that while it has something to send. */
   void request(const MultipathRequest& request, const PathAddress& from, uint64_t now);
 
-  /** An authentic packet of the peer's current session; `slot`: its path, MAX_PATHS if that is unknown. */
-  void arrived(uint64_t counter, unsigned slot, bool data, uint64_t now);
+  /**
+   * An authentic packet of the peer's current session came to the host at `at_ns`, not after `now`; `slot`: its path,
+   * MAX_PATHS if that is unknown.
+   */
+  void arrived(uint64_t counter, unsigned slot, bool data, uint64_t at_ns, uint64_t now);
   /** True while packets may come by several paths and have to be put in order. `window` knows the packet at hand. */
   bool ordering(const ReplayWindow& window);
 
