@@ -166,8 +166,8 @@ export class Host {
   async ping(address: string, options: PingOptions = {}): Promise<PingResult> {
     const argv = pingArguments(address, options);
     const budgetMs = (options.count ?? 1) * (options.intervalMs ?? 200) + (options.timeoutMs ?? 1_000) + 10_000;
-    const { stdout } = await this.exec(argv, { allowFailure: true, timeoutMs: budgetMs });
-    return parsePing(stdout);
+    const { stdout, stderr } = await this.exec(argv, { allowFailure: true, timeoutMs: budgetMs });
+    return parsePing(`${stdout}${stderr}`);
   }
 
   /** A folder for files of this machine's programs, removed with the lab. */
