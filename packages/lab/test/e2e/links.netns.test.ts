@@ -49,15 +49,21 @@ async function carryingLinks(agent: AgentProcess, peer: string): Promise<string[
   return [...new Set(paths.flatMap(({ link, weight }) => (weight > 0 ? [link ?? "?"] : [])))].sort();
 }
 
-/** The links that packets for the peer went by, each time that it was looked at before something was over. */
-async function carryingMeanwhile(agent: AgentProcess, peer: string, event: Promise<unknown>): Promise<string[][]> {
-  const seen: string[][] = [];
+/** Addresses of the peer that packets for it go to. */
+async function remotesInUse(agent: AgentProcess, peer: string): Promise<string[]> {
+  const { paths } = await agent.peer(peer);
+  return paths.flatMap(({ remote, weight }) => (weight > 0 ? [remote] : []));
+}
+
+/** What was seen, again and again, until something was over. */
+async function seenMeanwhile<T>(event: Promise<unknown>, look: () => Promise<T>): Promise<T[]> {
+  const seen: T[] = [];
   let isOver = false;
   const over = event.finally(() => {
     isOver = true;
   });
   while (!isOver) {
-    seen.push(await carryingLinks(agent, peer));
+    seen.push(await look());
     await sleep(200);
   }
   await over;
@@ -170,7 +176,8 @@ describe.concurrent("several links", () => {
     // Too much for one of the lines.
     const tcp = await startTransfer(a, b, ["-b", "12M", "-n", "18M"]);
     await expect.poll(() => carryingLinks(a, "b"), SOON).toEqual(["eth0", "eth1"]);
-    const untouched = (await linksOf(a))[0];
+    const untouched = (await linksOf(a))[0]!;
+    const ofUntouched = untouched.publicAddresses[0]!;
 
     const roam = async (what: string, event: () => Promise<void>, isUsed: () => Promise<boolean>): Promise<void> => {
       const pings = hostA.ping(await ipv4Of(b), { count: 80, intervalMs: 50 });
@@ -181,18 +188,19 @@ describe.concurrent("several links", () => {
         reportFigure(`${what}: used again after`, Date.now() - startedAt, "ms", "seconds");
         await pings;
       };
-      for (const links of await carryingMeanwhile(a, "b", story())) expect(links).toContain("eth0");
+      const isInUse = async (): Promise<boolean> =>
+        (await carryingLinks(a, "b")).includes("eth0") && (await remotesInUse(b, "a")).includes(ofUntouched);
+      expect(await seenMeanwhile(story(), isInUse)).not.toContain(false);
       const { sent, received } = await pings;
       reportFigure(`${what}: pings lost of ${sent}`, sent - received, "", "0");
       expect(received).toBeGreaterThan(sent - 3);
-      const { port, addresses, publicAddresses } = untouched!;
+      const { port, addresses, publicAddresses } = untouched;
       expect((await linksOf(a))[0]).toMatchObject({ state: "up", port, addresses, publicAddresses });
     };
     await roam(
       "the router of a link gets another address",
       () => east!.reboot({ ipv4: "198.51.100.61" }),
-      async () =>
-        (await b.peer("a")).paths.some(({ remote, weight }) => remote.startsWith("198.51.100.61:") && weight > 0),
+      async () => (await remotesInUse(b, "a")).some((remote) => remote.startsWith("198.51.100.61:")),
     );
     const lease = `${east!.lan.ipv4Prefix}.77`;
     await roam(
@@ -235,9 +243,7 @@ describe.concurrent("several links", () => {
     await without("the link for IPv6", second!, "eth0");
     const another = "2001:db8:0:77::2";
     await second!.renumber({ ipv6: another });
-    const remotes = async (): Promise<string[]> =>
-      (await b.peer("a")).paths.flatMap(({ remote, weight }) => (weight > 0 ? [remote] : []));
-    await expect.poll(remotes, SOON).toContainEqual(expect.stringContaining(`[${another}]:`));
+    await expect.poll(() => remotesInUse(b, "a"), SOON).toContainEqual(expect.stringContaining(`[${another}]:`));
     expect(await carryingLinks(a, "b")).toEqual(["eth0", "eth1"]);
     expect((await tcp.exited).code).toBe(0);
     pulse.stop();
