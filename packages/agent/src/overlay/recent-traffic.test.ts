@@ -26,6 +26,8 @@ function recent(traffic: RecentTraffic, what: "share" | "lossRatio"): number[] {
 test("shares follow what was sent lately, and stay while nothing is sent", () => {
   const traffic = new RecentTraffic();
   expect(traffic.of("b")).toBeUndefined();
+  traffic.update("b", [counters(1, 0), counters(2, 0)]);
+  expect(traffic.of("b")).toBeUndefined();
   traffic.update("b", [counters(1, 300), counters(2, 100)]);
   expect(recent(traffic, "share")).toEqual([0.75, 0.25]);
   for (let second = 1; second <= 20; second++) traffic.update("b", [counters(1, 300), counters(2, 100 + 100 * second)]);
@@ -35,8 +37,26 @@ test("shares follow what was sent lately, and stay while nothing is sent", () =>
   expect(recent(traffic, "share")).toEqual(before);
 });
 
+test("what was sent before anybody looked does not count", () => {
+  const traffic = new RecentTraffic();
+  traffic.update("b", [counters(1, 10_000_000, 900), counters(2, 0)]);
+  expect(traffic.of("b")).toBeUndefined();
+  traffic.update("b", [counters(1, 10_000_100, 901), counters(2, 300)]);
+  expect(recent(traffic, "share")).toEqual([0.25, 0.75]);
+  expect(recent(traffic, "lossRatio")).toEqual([0.01, 0]);
+});
+
+test("losses that are counted anew are none less", () => {
+  const traffic = new RecentTraffic();
+  traffic.update("b", [counters(1, 0)]);
+  traffic.update("b", [counters(1, 1_000, 100)]);
+  traffic.update("b", [counters(1, 2_000, 0)]);
+  expect(recent(traffic, "lossRatio")[0]).toBeCloseTo(90 / 1_900);
+});
+
 test("a path that is counted anew does not count twice", () => {
   const traffic = new RecentTraffic();
+  traffic.update("b", [counters(1, 0), counters(2, 0)]);
   traffic.update("b", [counters(1, 1_000), counters(2, 1_000)]);
   traffic.update("b", [counters(1, 1_700)]);
   traffic.update("b", [counters(1, 1_700), counters(2, 500)]);

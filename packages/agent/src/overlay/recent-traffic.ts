@@ -43,7 +43,7 @@ export class RecentTraffic {
     if (isIdle && before !== undefined) return;
     const after = paths.map((path): [string, PathTraffic] => {
       const key = pathAddressKey(path);
-      return [key, next(before?.get(key) ?? NOTHING, path)];
+      return [key, before === undefined ? begin(path) : next(before.get(key) ?? NOTHING, path)];
     });
     this.#peers.set(nodeId, new Map(after));
   }
@@ -66,16 +66,22 @@ export class RecentTraffic {
   }
 }
 
+/** What a path has carried so far may be of days ago. */
+function begin({ txBytes, txPackets, spread }: PathCounters): PathTraffic {
+  return { ...NOTHING, txBytes, txPackets, lostPackets: spread?.lostPackets ?? 0 };
+}
+
 function next(before: PathTraffic, { txBytes, txPackets, spread }: PathCounters): PathTraffic {
   // A path that left the table and came back is counted anew.
   const known = txBytes < before.txBytes ? NOTHING : before;
   const lostPackets = spread?.lostPackets ?? known.lostPackets;
+  const newLosses = lostPackets < known.lostPackets ? lostPackets : lostPackets - known.lostPackets;
   return {
     txBytes,
     txPackets,
     lostPackets,
     recentBytes: (1 - FADING) * before.recentBytes + txBytes - known.txBytes,
     recentPackets: (1 - LOSS_FADING) * before.recentPackets + txPackets - known.txPackets,
-    recentLosses: (1 - LOSS_FADING) * before.recentLosses + lostPackets - known.lostPackets,
+    recentLosses: (1 - LOSS_FADING) * before.recentLosses + newLosses,
   };
 }
