@@ -109,9 +109,10 @@ export class RelayUse {
     const { relays, isUdpBlocked } = offer;
     return relays.map((relay) => {
       const { id, streams } = relay;
+      // Looked at even if it fails anyway, as its silence is reviewed by that.
+      const isSurpassed = this.#isSurpassed(id, relays, now);
       const isUnusable = this.#clients.isFailing(id) || (isUdpBlocked && streams.length === 0);
-      const isFailing = isUnusable || this.#isSurpassed(id, relays, now);
-      return { id, rttMs: this.distanceMs(relay, isUdpBlocked), isFailing };
+      return { id, rttMs: this.distanceMs(relay, isUdpBlocked), isFailing: isUnusable || isSurpassed };
     });
   }
 
