@@ -79,8 +79,8 @@ export class RelayUse {
 
   /** Asks the best relay for what is missing; `neededAt` is when somebody last talked without a direct path. */
   use(offer: RelayOffer, neededAt: Instant | undefined, now: Instant): void {
+    if (isNothing(offer)) return;
     const { relays, links, isUdpBlocked } = offer;
-    if (relays.length === 0 || links.size === 0) return;
     if (this.#clients.relayIds().size === 0) this.#chooseBy ??= addMs(now, RELAY_CHOICE_MS);
     const byStream = relays.filter(({ streams }) => streams.length > 0);
     if (isUdpBlocked && byStream.length > 1) this.#probes.run(byStream, now);
@@ -153,6 +153,7 @@ export class RelayUse {
 
   /** When `use` has something to do, while somebody needs a relay. */
   pollUse(offer: RelayOffer, neededAt: Instant | undefined): Instant | undefined {
+    if (isNothing(offer)) return undefined;
     return earliest(earliest(this.#chooseBy, this.#streamDueAt(offer, neededAt)), this.#patienceEndsAt());
   }
 
@@ -221,4 +222,9 @@ export class RelayUse {
     );
     return usable.find((server) => this.#facts.hasAnswered(linkId, server)) ?? usable[0];
   }
+}
+
+/** There is no relay, or no way to any. */
+function isNothing({ relays, links }: RelayOffer): boolean {
+  return relays.length === 0 || links.size === 0;
 }

@@ -1,4 +1,7 @@
-/** Lines of both ends that come, go, swallow everything and roam faster than anybody can look, in modes that change as fast. */
+/**
+ * Lines of both ends that come, go, swallow everything and roam faster than anybody can look, in modes that change as fast;
+ * relays that do as well. At times a member has no line at all.
+ */
 import { TRAFFIC_MODES } from "@asterism/core/paths";
 import { expect, it } from "vitest";
 import { relaysMessage } from "../../src/virtual-internet/relays-message.ts";
@@ -7,23 +10,31 @@ import { VirtualRelay } from "../../src/virtual-internet/virtual-relay.ts";
 import { choose, LinksWorld, type Member, type MemberLink, talk } from "./links-world.ts";
 
 const STORM_MS = 60_000;
+const STRIKES = ["vanish", "vanish", "back", "silent", "mend", "roam", "mode"] as const;
+const STREAM_PORTS = { "UDP only": { tcp: null, tls: null }, "streams as well": { tcp: 3_478, tls: 443 } } as const;
 
 class Storm {
   readonly world: LinksWorld;
   readonly a: Member;
   readonly b: Member;
   readonly #random: SeededRandom;
+  /** Those that come and go. */
+  readonly #relays: VirtualRelay[] = [];
   readonly #gone = new Set<MemberLink>();
   #addresses = 10;
 
-  constructor(seed: number) {
+  constructor(seed: number, relayedBy: keyof typeof STREAM_PORTS) {
     this.world = new LinksWorld(seed);
     this.#random = new SeededRandom(seed);
     this.a = this.world.member("a", {}, { nat: "symmetric" }, { delayMs: 25, nat: "port-restricted cone" });
     this.b = this.world.member("b", {}, { delayMs: 25, nat: "port-restricted cone" });
-    const host = this.world.net.host("relay");
-    const on = host.connect(this.world.net.public, { ipv4: "198.51.100.1" });
-    const relays = relaysMessage([new VirtualRelay({ host, interface: on, streamPorts: { tcp: null, tls: null } })]);
+    const all = (relayedBy === "UDP only" ? [1] : [1, 2]).map((number) => {
+      const host = this.world.net.host(`relay${number}`);
+      const on = host.connect(this.world.net.public, { ipv4: `198.51.100.${number}` });
+      return new VirtualRelay({ host, interface: on, streamPorts: STREAM_PORTS[relayedBy] });
+    });
+    if (relayedBy !== "UDP only") this.#relays.push(...all);
+    const relays = relaysMessage(all);
     for (const { node } of [this.a, this.b]) node.act((mesh, time) => mesh.handleRelays(relays, time));
   }
 
@@ -37,6 +48,7 @@ class Storm {
       world.run(pauseMs);
       leftMs -= pauseMs;
     }
+    for (const relay of this.#relays) relay.attachment.isUp = true;
     for (const link of [...a.links, ...b.links]) {
       link.mend();
       this.#bringBack(link);
@@ -46,7 +58,8 @@ class Storm {
   #strike(): void {
     const member = this.#pick([this.a, this.b]);
     const link = this.#pick(member.links);
-    switch (this.#pick(["vanish", "vanish", "back", "silent", "mend", "roam", "mode"] as const)) {
+    const strikes = this.#relays.length === 0 ? STRIKES : ([...STRIKES, "relay", "relay"] as const);
+    switch (this.#pick(strikes)) {
       case "vanish":
         if (!this.#gone.has(link)) link.vanish();
         this.#gone.add(link);
@@ -63,6 +76,11 @@ class Storm {
       case "roam":
         if (!this.#gone.has(link)) link.roam(`203.0.116.${this.#addresses++ % 250}`);
         return;
+      case "relay": {
+        const { attachment } = this.#pick(this.#relays);
+        attachment.isUp = !attachment.isUp;
+        return;
+      }
       case "mode":
         choose(member, this.#pick(TRAFFIC_MODES));
         return;
@@ -85,8 +103,15 @@ function inUse({ node, links }: Member, peer: Member): number[] {
   return [...links.keys()].filter((index) => used.has(links[index]!.on));
 }
 
-it.each([9, 13, 20, 38])("leave nothing behind, and all lines are of use again soon afterwards: seed %i", (seed) => {
-  const storm = new Storm(seed);
+it.each([
+  [9, "UDP only"],
+  [20, "UDP only"],
+  [38, "UDP only"],
+  [101, "streams as well"],
+  [103, "streams as well"],
+  [120, "streams as well"],
+] as const)("leave nothing behind, and all lines are of use again soon: seed %i, relays by %s", (seed, relayedBy) => {
+  const storm = new Storm(seed, relayedBy);
   const { world, a, b } = storm;
   storm.rage();
   for (const member of [a, b]) choose(member, "aggregate");
