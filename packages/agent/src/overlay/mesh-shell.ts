@@ -8,6 +8,7 @@ import { type EngineDevice, EngineError, type EngineEvent, type PeerCounters, ty
 import type { Logger } from "pino";
 import { type LinkCounts, LinkTraffic } from "../links/link-traffic.ts";
 import { monotonicNow, wallNow } from "../platform/clock.ts";
+import { alarmDelay } from "./alarm-delay.ts";
 import { RecentTraffic, type RecentUse } from "./recent-traffic.ts";
 import { RelayStreams } from "./relay-streams.ts";
 import { TrafficPolls } from "./traffic-polls.ts";
@@ -66,6 +67,9 @@ export class MeshShell {
   readonly #linkTraffic: LinkTraffic;
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt: Instant | undefined;
+  /** The deadline that was last dealt with. */
+  #dealtWith: Instant | undefined;
+  #wasStuck = false;
   readonly #traffic: TrafficPolls;
   #lastTickAt: Instant = monotonicNow();
   #stopped = false;
@@ -359,14 +363,14 @@ export class MeshShell {
     this.#alarmAt = at;
     this.#alarm = undefined;
     if (at === undefined) return;
-    const delayMs = Math.max(0, Math.ceil(at - monotonicNow()));
-    this.#alarm = setTimeout(
-      () => {
-        this.#alarm = undefined;
-        this.run((mesh, time) => mesh.handleTimeout(time));
-      },
-      Math.min(delayMs, 0x7fff_ffff),
-    );
+    const { delayMs, isStuck } = alarmDelay(at, this.#dealtWith, monotonicNow());
+    if (isStuck && !this.#wasStuck) this.#options.logger.error("a deadline stays due; please report this");
+    this.#wasStuck ||= isStuck;
+    this.#alarm = setTimeout(() => {
+      this.#alarm = undefined;
+      this.#dealtWith = at;
+      this.run((mesh, time) => mesh.handleTimeout(time));
+    }, delayMs);
   }
 }
 
