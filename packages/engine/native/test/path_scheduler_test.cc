@@ -199,6 +199,12 @@ TEST_CASE("a path that drops instead of queueing keeps most of what it gets") {
   CHECK(simulation.goodput() > 0.75 * 40 * MBIT);
 }
 
+TEST_CASE("a cap below what any path is taken to carry is that") {
+  PathEstimator path;
+  path.set_cap(1);
+  CHECK(path.rate() == 8'000);
+}
+
 TEST_CASE("a cap is kept to") {
   Simulation simulation({{40 * MBIT, 10}, {40 * MBIT, 12}});
   simulation.use({{.to = address_of(0), .weight = 1, .cap_bytes_per_second = 10 * MBIT, .slot = 0},

@@ -120,7 +120,7 @@ void PathEstimator::set_cap(double bytes_per_second) {
 }
 
 void PathEstimator::set_rate(double bytes_per_second) {
-  rate_ = std::clamp(bytes_per_second, MIN_RATE, cap_ > 0 ? std::min(cap_, MAX_RATE) : MAX_RATE);
+  rate_ = std::clamp(bytes_per_second, MIN_RATE, cap_ > 0 ? std::clamp(cap_, MIN_RATE, MAX_RATE) : MAX_RATE);
   ns_per_byte_ = 1e9 / rate_;
 }
 
