@@ -47,17 +47,11 @@ TEST_CASE("packets go by the same path in runs where that costs nothing") {
 
 TEST_CASE("one path carries all that comes in bursts while it has no queue") {
   Simulation simulation({{10'000 * MBIT, 1}, {10'000 * MBIT, 1}});
-  const auto bursts = [&simulation](unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
-      simulation.run(0.00025, 16 * 300 * MBIT);
-      simulation.run(0.00375, 0.001 * MBIT);
-    }
-  };
-  bursts(500);
+  simulation.bursts(500, 0.004, 300 * MBIT);
   simulation.goodput();
   const uint64_t sent = simulation.sent_packets;
   simulation.turns = 0;
-  bursts(250);
+  simulation.bursts(250, 0.004, 300 * MBIT);
   CHECK(simulation.goodput() > 0.95 * 300 * MBIT);
   CHECK(simulation.turns < (simulation.sent_packets - sent) / 100);
 }
@@ -96,6 +90,18 @@ TEST_CASE("random losses are hidden, at a small price") {
   const uint64_t packets = simulation.sent_packets - sent;
   CHECK(simulation.out_of_order < packets / 2'000);
   CHECK(simulation.resent_bytes < packets * PACKET_BYTES * 4 / 100);
+}
+
+TEST_CASE("what is lost of a burst is sent again though nothing follows it") {
+  const SimulatedLink lossy{20 * MBIT, 10, 0.02};
+  Simulation simulation({lossy, lossy, lossy, lossy});
+  simulation.bursts(20, 0.1, 20 * PACKET_BYTES * 10);
+  const uint64_t out_of_order = simulation.out_of_order;
+  simulation.bursts(500, 0.1, 20 * PACKET_BYTES * 10);
+  uint64_t lost = 0;
+  for (unsigned i = 0; i < simulation.links.size(); i++) lost += simulation.scheduler.lost_packets(i);
+  CHECK(lost > 100);
+  CHECK(simulation.out_of_order - out_of_order < lost / 20);
 }
 
 TEST_CASE("a link that dies is out of use within a second, and in use again within seconds") {

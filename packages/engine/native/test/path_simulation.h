@@ -116,6 +116,16 @@ class Simulation {
     }
   }
 
+  /** `offered` bytes per second, all that comes in an interval at its beginning. */
+  void bursts(unsigned count, double interval_seconds, double offered) {
+    constexpr double STEP = STEP_NS / 1e9;
+    for (unsigned i = 0; i < count; i++) {
+      run(STEP, offered * interval_seconds / STEP);
+      // 0 would be as much as fits.
+      run(interval_seconds - STEP, 1e-9);
+    }
+  }
+
   /** What reached the receiver's host, in order or not, in bytes per second since the last call. */
   double goodput() {
     const double rate = static_cast<double>(released_bytes_) * 1e9 / static_cast<double>(now - measured_at_);

@@ -1,6 +1,7 @@
 #include "multipath/path_estimator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/clock.h"
@@ -19,6 +20,9 @@ constexpr uint64_t IDLE_NS = 10 * NS_PER_MS;
 /** Beyond this the path drops because it is full; below, losses are taken for chance. */
 constexpr double FULL_LOSS = 0.05;
 constexpr uint64_t MIN_TARGET_NS = NS_PER_MS;
+/** A packet is overdue after this, and after so many times what is usual. */
+constexpr double OVERDUE_NS = 5e6;
+constexpr double OVERDUE_JITTERS = 4;
 /** How much faster a path is tried each round trip while it shows no limit. */
 constexpr double GROWTH = 0.5;
 constexpr double MIN_RATE = 8e3;
@@ -46,6 +50,14 @@ void PathEstimator::arrived(const Sent& packet, uint64_t arrived_ns) {
   measure_rate(packet, arrived_ns);
 }
 
+bool PathEstimator::overdue(const Sent& packet, size_t bytes, uint64_t clock_ns) const {
+  if (!known_) return false;
+  const int64_t turn = std::max(packet.turn_ns + correction_ns_, static_cast<int64_t>(packet.sent_ns));
+  // The least delay may be that of a small packet.
+  const int64_t late = static_cast<int64_t>(clock_ns) - (turn + static_cast<int64_t>(service_ns(bytes)) + delay_ns());
+  return static_cast<double>(late) > std::max(OVERDUE_NS, OVERDUE_JITTERS * jitter_ns_);
+}
+
 void PathEstimator::begin_stretch() {
   stale_ = delay_min_[0] == INT64_MAX;
   if (stale_) return;
@@ -60,7 +72,9 @@ void PathEstimator::rest(uint64_t until) {
 
 /** Moves the picture of the queue. Packets that this or that machine was late with must not: the least of three counts. */
 void PathEstimator::follow(const Sent& packet, uint64_t queueing_ns) {
-  recent_[recent_count_++ % recent_.size()] = static_cast<int64_t>(packet.sent_ns + queueing_ns) - packet.turn_ns;
+  const int64_t wait = static_cast<int64_t>(packet.sent_ns + queueing_ns) - packet.turn_ns;
+  jitter_ns_ += (std::abs(static_cast<double>(wait - correction_ns_)) - jitter_ns_) / 16;
+  recent_[recent_count_++ % recent_.size()] = wait;
   const unsigned count = std::min<unsigned>(recent_count_, recent_.size());
   const int64_t measured = *std::min_element(recent_.begin(), recent_.begin() + count);
   // A capped path has room that it is not meant to use.

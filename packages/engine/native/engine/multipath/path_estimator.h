@@ -33,6 +33,8 @@ class PathEstimator {
   Sent sent(size_t bytes, uint64_t now);
   /** A packet that was sent by this path arrived at `arrived_ns` of the receiver's clock. */
   void arrived(const Sent& packet, uint64_t arrived_ns);
+  /** At `clock_ns` of the receiver's, a packet that was sent by this path should long have arrived. */
+  bool overdue(const Sent& packet, size_t bytes, uint64_t clock_ns) const;
   /** Bytes are known not to have arrived. */
   void lost(size_t bytes) { lost_bytes_ += bytes; }
   /** There was more to send than the path's backlog allows. */
@@ -88,6 +90,8 @@ class PathEstimator {
   /** When the bottleneck will be done with what was sent. */
   uint64_t free_at_ = 0;
   int64_t correction_ns_ = 0;
+  /** By how much waits differ from what was predicted. */
+  double jitter_ns_ = 0;
   std::array<int64_t, 3> recent_{};
   unsigned recent_count_ = 0;
 

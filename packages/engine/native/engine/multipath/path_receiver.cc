@@ -78,7 +78,8 @@ size_t PathReceiver::write_report(const ReplayWindow& window, uint64_t now, uint
   for (unsigned i = 0; i < report.word_count; i++) report.words[i] = window.word(report.first_word + i);
   reported_next_ = window.next();
   reported_at_ = now;
-  report_at_ = UINT64_MAX;
+  // While packets wait for one that is missing, the sender may have nothing to send until it has learnt of that.
+  report_at_ = order.empty() ? UINT64_MAX : now + URGENT_INTERVAL_NS;
   return report.write(to);
 }
 

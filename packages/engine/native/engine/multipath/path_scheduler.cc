@@ -386,7 +386,15 @@ void PathScheduler::find_lost(const MultipathReport& report) {
   for (uint64_t counter = std::max(first_remembered(), report.first_word * 64); counter < end; counter++) {
     SentPacket* packet = ring_.find(counter);
     if (packet == nullptr || packet->state != SentState::in_flight) continue;
-    if (packet->path_sequence + LATER_ARRIVALS <= known_[packet->slot].arrived_sequence) lose(*packet);
+    Known& known = known_[packet->slot];
+    if (packet->path_sequence + LATER_ARRIVALS <= known.arrived_sequence) {
+      known.estimate.lost(packet->len);
+      lose(*packet);
+    } else if (packet->path_sequence + LATER_ARRIVALS > known.sent_sequence &&
+               known.estimate.overdue(packet->sent, packet->len, report.clock_ns - clock_offset_ns_)) {
+      // None are on their way that could tell, and perhaps none come until this one has arrived.
+      lose(*packet);
+    }
   }
 }
 
@@ -394,7 +402,6 @@ void PathScheduler::lose(SentPacket& packet) {
   Known& known = known_[packet.slot];
   packet.state = SentState::lost;
   known.lost_packets++;
-  known.estimate.lost(packet.len);
   if (packet.resent < MAX_RESENDS && packet.kept && lost_.size() < MAX_LOST) lost_.push_back(packet.counter);
 }
 
