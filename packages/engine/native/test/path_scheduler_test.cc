@@ -129,7 +129,7 @@ TEST_CASE("full paths are not full any more for the next transfer") {
   CHECK_FALSE(simulation.scheduler.filling(1'000'000, simulation.now));
   simulation.run(0.1, 0.1 * MBIT);
   CHECK_FALSE(simulation.scheduler.filling(0, simulation.now));
-  simulation.run(0.4, 0.1 * MBIT);
+  simulation.run(0.1, 0.1 * MBIT);
   CHECK(simulation.scheduler.filling(0, simulation.now));
 }
 

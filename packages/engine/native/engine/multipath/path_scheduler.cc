@@ -34,7 +34,7 @@ constexpr uint64_t MAX_HOLD_NS = 400 * NS_PER_MS;
 constexpr double EAGERNESS = 2;
 /** Paths whose limits are known are full when so much waits for them, and it is worth looking again after so long without a crowd. */
 constexpr double FULL_NS = 40e6;
-constexpr uint64_t CALM_NS = 300 * NS_PER_MS;
+constexpr uint64_t CALM_NS = 120 * NS_PER_MS;
 /** Delays that differ less disturb no slow start. */
 constexpr double MIN_FILLING_SPREAD_NS = 3e6;
 /** A receiver's clock that goes this much faster or slower than ours was set, or is a lie. */
