@@ -44,6 +44,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** `1 packet`, `2 packets`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** `10 Mbit/s`, `2.5 Gbit/s`. */
 export function formatBits(bitsPerSecond: number): string {
   const units = ["bit", "kbit", "Mbit", "Gbit"];

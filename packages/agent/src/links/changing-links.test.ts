@@ -1,14 +1,14 @@
 /** Whatever becomes of the host's interfaces and of the settings: sockets, links and what the mesh offers fit together. */
 import type { LinkSettings } from "@asterism/core/local-api";
-import { Mesh } from "@asterism/core/mesh";
+import type { Mesh } from "@asterism/core/mesh";
 import type { LinkId } from "@asterism/core/net";
 import type { ClockReading } from "@asterism/core/time";
 import { EngineError, type LinkInfo, type LinkOptions } from "@asterism/engine";
 import fc from "fast-check";
 import pino from "pino";
 import { expect, test } from "vitest";
-import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
 import { seededRandom } from "../../../core/test/seeded-random.ts";
+import { loneMesh } from "../../test/lone-mesh.ts";
 import type { HostAddress } from "../platform/host-addresses.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
 import { NetworkLinks } from "./network-links.ts";
@@ -57,17 +57,7 @@ class Host {
       portMappingNonce: null,
       readRoutes: () => this.#routes(),
     });
-    this.mesh = new Mesh({
-      networkId: "net-1",
-      crypto: nobleCrypto,
-      random: seededRandom(1),
-      nodePrivateKey: new Uint8Array(32).fill(7),
-      stretchedSecret: null,
-      pins: new Map(),
-      overlayRanges: [],
-      overlayMtuBytes: 1_408,
-      aeads: [],
-    });
+    this.mesh = loneMesh(seededRandom(1));
     this.links.start((input) => this.#run(input));
     const stunServers = [{ address: "198.51.100.1", port: 3_478, alternatePort: null }];
     this.#run((mesh, time) => mesh.handleRelays({ type: "relays", relays: [], stunServers }, time));

@@ -1,12 +1,12 @@
 import { setImmediate } from "node:timers/promises";
 import type { LinkSettings } from "@asterism/core/local-api";
-import { Mesh } from "@asterism/core/mesh";
+import type { Mesh } from "@asterism/core/mesh";
 import { type Nat64Prefix, parseNat64Prefix } from "@asterism/core/nat64";
 import type { UdpAddress } from "@asterism/core/net";
 import type { ClockReading } from "@asterism/core/time";
 import pino from "pino";
 import { expect, test } from "vitest";
-import { nobleCrypto } from "../../../core/test/noble-crypto.ts";
+import { loneMesh } from "../../test/lone-mesh.ts";
 import type { HostAddress } from "../platform/host-addresses.ts";
 import { Nat64 } from "../platform/nat64.ts";
 import { RouteTable } from "../platform/route-table.linux.ts";
@@ -20,20 +20,6 @@ const ZEROS = "0".repeat(32);
 const IPV6_DEFAULT = `${ZEROS} 00 ${ZEROS} 00 20010db8000000000000000000000001 00000400 00000001 00000000 00000003     eth0`;
 const SERVER: UdpAddress = { address: "203.0.113.5", port: 3478 };
 const logger = pino({ level: "silent" });
-
-function createMesh(random: (sizeBytes: number) => Uint8Array): Mesh {
-  return new Mesh({
-    networkId: "net-1",
-    crypto: nobleCrypto,
-    random,
-    nodePrivateKey: new Uint8Array(32).fill(7),
-    stretchedSecret: null,
-    pins: new Map(),
-    overlayRanges: [],
-    overlayMtuBytes: 1_408,
-    aeads: [],
-  });
-}
 
 /** The links of a network on a host without IPv4, and where its mesh sends what is for the STUN server. */
 function scene() {
@@ -55,7 +41,7 @@ function scene() {
     withOwn: (addresses) => nat64.withOwn(addresses.filter(({ family }) => family === "IPv6")),
     portMappingNonce: null,
   });
-  const mesh = createMesh((sizeBytes) => new Uint8Array(sizeBytes).fill(nowMs));
+  const mesh = loneMesh((sizeBytes) => new Uint8Array(sizeBytes).fill(nowMs));
   const asked: string[] = [];
   const drain = (): void => {
     for (let effect = mesh.pollEffect(); effect !== undefined; effect = mesh.pollEffect()) {
@@ -128,7 +114,7 @@ function twoInterfaces(first: LinkSettings) {
     portMappingNonce: null,
     readRoutes: () => RouteTable.parse([HEADING, IPV4_DEFAULT, SERVER_ROUTE], []),
   });
-  const mesh = createMesh((sizeBytes) => new Uint8Array(sizeBytes).fill(world.open.size));
+  const mesh = loneMesh((sizeBytes) => new Uint8Array(sizeBytes).fill(world.open.size));
   const runMesh: RunMesh = (input) => input(mesh, { now: 1_000_000, wall: 1_000_000 } as ClockReading);
   return {
     ...world,

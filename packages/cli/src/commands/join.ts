@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, proxyOption, socketOption } from "../agent-options.ts";
 import { type LinkOptions, linkCapOption, linkCostOption, linkSettings, linksOption } from "../link-options.ts";
-import { printJson, printLine } from "../output.ts";
+import { counted, printJson, printLine } from "../output.ts";
 
 interface JoinOptions extends AgentOptions, LinkOptions {
   readonly name?: string;
@@ -37,8 +37,6 @@ export function createJoinCommand(): Command {
       }
       const { self } = network;
       printLine(`joined ${network.name} as ${self.name} (${[self.ipv4, self.ipv6].filter(Boolean).join(", ")})`);
-      printLine(
-        `interface ${network.interface ?? "–"}, ${network.peers.length} other ${network.peers.length === 1 ? "member" : "members"}`,
-      );
+      printLine(`interface ${network.interface ?? "–"}, ${counted(network.peers.length, "other member")}`);
     });
 }

@@ -2,7 +2,7 @@ import type { LinkPath, LinkStatus, LinksAnswer, NetworkLinks } from "@asterism/
 import { Command } from "commander";
 import { type AgentOptions, connectAgent, jsonOption, socketOption } from "../agent-options.ts";
 import { type LinkOptions, linkCapOption, linkCostOption, linkSettings, linksOption } from "../link-options.ts";
-import { formatBits, formatBytes, formatTable, printJson, printLine } from "../output.ts";
+import { counted, formatBits, formatBytes, formatTable, printJson, printLine } from "../output.ts";
 import { FIGURE_HEADER, figureCells } from "../path-figures.ts";
 
 interface ShowOptions extends AgentOptions {
@@ -92,8 +92,7 @@ function formatLink(link: LinkStatus, allPaths: boolean): string {
 function formatTraffic({ txBytes, rxBytes, lostPackets, resentPackets }: LinkStatus): string {
   const traffic = `${formatBytes(txBytes)} sent, ${formatBytes(rxBytes)} received`;
   const isSpread = lostPackets + resentPackets > 0;
-  const lost = `${lostPackets} ${lostPackets === 1 ? "packet" : "packets"} lost`;
-  return isSpread ? `${traffic}, ${lost}, ${resentPackets} sent again` : traffic;
+  return isSpread ? `${traffic}, ${counted(lostPackets, "packet")} lost, ${resentPackets} sent again` : traffic;
 }
 
 function formatPeers(paths: readonly LinkPath[]): string {
