@@ -34,6 +34,20 @@ TEST_CASE("links of any rate and delay are used to the full, with little queue a
   }
 }
 
+TEST_CASE("paths of unknown rates are filled without a loss") {
+  Simulation simulation({{40 * MBIT, 5}, {20 * MBIT, 20}, {10 * MBIT, 40}, {5 * MBIT, 80}});
+  simulation.run(1);
+  simulation.goodput();
+  simulation.run(0.5);
+  CHECK(simulation.goodput() > 0.95 * sum_of(simulation));
+  CHECK(simulation.out_of_order == 0);
+  for (unsigned i = 0; i < simulation.links.size(); i++) {
+    CAPTURE(i);
+    CHECK(simulation.scheduler.lost_packets(i) == 0);
+    CHECK(simulation.scheduler.estimate(i).rate() == doctest::Approx(simulation.links[i].bytes_per_second).epsilon(0.05));
+  }
+}
+
 TEST_CASE("packets go by the same path in runs where that costs nothing") {
   Simulation simulation({{1000 * MBIT, 1}, {1000 * MBIT, 1}});
   simulation.run(1);
@@ -92,12 +106,19 @@ TEST_CASE("random losses are hidden, at a small price") {
   CHECK(simulation.resent_bytes < packets * PACKET_BYTES * 4 / 100);
 }
 
-TEST_CASE("what is lost of a burst is sent again though nothing follows it") {
-  const SimulatedLink lossy{20 * MBIT, 10, 0.02};
+TEST_CASE("what is lost of a burst is sent again though nothing follows it, or much later") {
+  SimulatedLink lossy{20 * MBIT, 10, 0.02};
+  double interval_seconds = 0.1;
+  SUBCASE("nothing") {}
+  SUBCASE("the next burst, sent before this one has arrived") {
+    lossy.delay_ms = 120;
+    interval_seconds = 0.2;
+  }
   Simulation simulation({lossy, lossy, lossy, lossy});
-  simulation.bursts(20, 0.1, 20 * PACKET_BYTES * 10);
+  const double offered = 20 * PACKET_BYTES / interval_seconds;
+  simulation.bursts(20, interval_seconds, offered);
   const uint64_t out_of_order = simulation.out_of_order;
-  simulation.bursts(500, 0.1, 20 * PACKET_BYTES * 10);
+  simulation.bursts(500, interval_seconds, offered);
   uint64_t lost = 0;
   for (unsigned i = 0; i < simulation.links.size(); i++) lost += simulation.scheduler.lost_packets(i);
   CHECK(lost > 100);

@@ -11,7 +11,8 @@ namespace {
 
 constexpr double LOSS_SAMPLE_BYTES = 200e3;
 constexpr uint64_t WINDOW_NS = 30 * NS_PER_MS;
-constexpr uint64_t GROWING_WINDOW_NS = 9 * NS_PER_MS;
+/** While the rate is a guess. */
+constexpr uint64_t SHORT_WINDOW_NS = 9 * NS_PER_MS;
 constexpr double AVERAGE_NS = 120.0 * NS_PER_MS;
 /** A queue of less than this and of two packets is none. */
 constexpr uint64_t QUEUE_NS = 3 * NS_PER_MS / 2;
@@ -20,9 +21,9 @@ constexpr uint64_t IDLE_NS = 10 * NS_PER_MS;
 /** Beyond this the path drops because it is full; below, losses are taken for chance. */
 constexpr double FULL_LOSS = 0.05;
 constexpr uint64_t MIN_TARGET_NS = NS_PER_MS;
-/** A packet is overdue after this, and after so many times what is usual. */
+/** A packet is overdue after this, and after so many times what others were off of late. */
 constexpr double OVERDUE_NS = 5e6;
-constexpr double OVERDUE_JITTERS = 4;
+constexpr double OVERDUE_JITTERS = 2;
 /** How much faster a path is tried each round trip while it shows no limit. */
 constexpr double GROWTH = 0.5;
 constexpr double MIN_RATE = 8e3;
@@ -45,6 +46,7 @@ void PathEstimator::arrived(const Sent& packet, uint64_t arrived_ns) {
   if (std::exchange(stale_, false)) delay_min_[1] = INT64_MAX;
   delay_min_[0] = std::min(delay_min_[0], delay);
   known_ = true;
+  arrived_bytes_ = std::max(arrived_bytes_, packet.path_bytes);
   queueing_ns_ = static_cast<uint64_t>(delay - delay_ns());
   follow(packet, queueing_ns_);
   measure_rate(packet, arrived_ns);
@@ -73,7 +75,7 @@ void PathEstimator::rest(uint64_t until) {
 /** Moves the picture of the queue. Packets that this or that machine was late with must not: the least of three counts. */
 void PathEstimator::follow(const Sent& packet, uint64_t queueing_ns) {
   const int64_t wait = static_cast<int64_t>(packet.sent_ns + queueing_ns) - packet.turn_ns;
-  jitter_ns_ += (std::abs(static_cast<double>(wait - correction_ns_)) - jitter_ns_) / 16;
+  jitter_ns_ = std::max(std::abs(static_cast<double>(wait - correction_ns_)), jitter_ns_ * 15 / 16);
   recent_[recent_count_++ % recent_.size()] = wait;
   const unsigned count = std::min<unsigned>(recent_count_, recent_.size());
   const int64_t measured = *std::min_element(recent_.begin(), recent_.begin() + count);
@@ -90,18 +92,26 @@ void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
     window_bytes_ = packet.path_bytes;
     window_began_ = arrived_ns;
     window_queueing_ = UINT64_MAX;
+    window_last_ = arrived_ns;
+    window_busy_ = true;
     return;
   }
   window_queueing_ = std::min(window_queueing_, queueing_ns_);
+  // Busy until now if this packet joined the queue before the last one had left.
+  window_busy_ &= queueing_ns_ >= arrived_ns - window_last_;
+  window_last_ = arrived_ns;
   const uint64_t elapsed = arrived_ns - window_began_;
-  if (elapsed < (growing_ ? GROWING_WINDOW_NS : WINDOW_NS)) return;
+  if (elapsed < (growing_ || (guessed_ && window_busy_) ? SHORT_WINDOW_NS : WINDOW_NS)) return;
   const double passed = static_cast<double>(packet.path_bytes - window_bytes_);
   note_losses(passed);
   const bool full = loss_ > FULL_LOSS;
   const bool saturated = window_queueing_ > QUEUE_NS + 2 * service_ns(PACKET_BYTES) || full;
   const double measured = (full ? passed * (1 - loss_) : passed) * 1e9 / static_cast<double>(elapsed);
   if (saturated) {
-    const double share = std::min(1.0, static_cast<double>(elapsed) / AVERAGE_NS);
+    // A guess does not count against what was measured.
+    const bool replaces = guessed_ && window_busy_;
+    const double share = replaces ? 1 : std::min(1.0, static_cast<double>(elapsed) / AVERAGE_NS);
+    if (replaces) guessed_ = false;
     set_rate(rate_ + (measured - rate_) * share);
     growing_ = false;
   } else {
@@ -109,14 +119,16 @@ void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
     const double step = 1 + GROWTH * span / std::max(span, static_cast<double>(round_trip_ns_));
     if (measured > rate_) set_rate(std::min(measured, rate_ * 2));
     else if (pressed_) set_rate(rate_ * step);
-    growing_ = pressed_;
+    guessed_ |= pressed_;
+    growing_ = pressed_ || held_back_;
   }
-  at_ease_ = !saturated && !pressed_;
+  at_ease_ = !saturated && !growing_;
   target_ns_ = full ? std::max(MIN_TARGET_NS, target_ns_ * 7 / 10) : std::min(TARGET_NS, target_ns_ * 21 / 20);
   window_bytes_ = packet.path_bytes;
   window_began_ = arrived_ns;
   window_queueing_ = UINT64_MAX;
-  pressed_ = false;
+  window_busy_ = true;
+  pressed_ = held_back_ = false;
 }
 
 /** Losses are judged by many packets: one of ten says nothing. */

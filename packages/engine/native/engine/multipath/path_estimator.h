@@ -28,6 +28,8 @@ class PathEstimator {
     uint64_t path_bytes = 0;
     /** path_bytes of the last packet until then that found the path idle. */
     uint64_t idle_bytes = 0;
+
+    bool found_idle() const { return idle_bytes == path_bytes; }
   };
 
   Sent sent(size_t bytes, uint64_t now);
@@ -37,8 +39,8 @@ class PathEstimator {
   bool overdue(const Sent& packet, size_t bytes, uint64_t clock_ns) const;
   /** Bytes are known not to have arrived. */
   void lost(size_t bytes) { lost_bytes_ += bytes; }
-  /** There was more to send than the path's backlog allows. */
-  void press() { pressed_ = true; }
+  /** There was more to send than the path has room for. */
+  void press(uint64_t now) { (starting(now) ? held_back_ : pressed_) = true; }
   /** The least delay is that of this stretch of time and the one before. */
   void begin_stretch();
   /** Nothing more until then, so that the queue runs empty and the least delay stays true. */
@@ -57,9 +59,12 @@ class PathEstimator {
   int64_t delay_ns() const { return delay_min_[0] < delay_min_[1] ? delay_min_[0] : delay_min_[1]; }
   uint64_t queueing_ns() const { return queueing_ns_; }
   uint64_t backlog_ns(uint64_t now) const { return free_at_ > now ? free_at_ - now : 0; }
-  bool has_room(uint64_t now) const { return now >= rests_until_ && backlog_ns(now) < target(); }
-  /** When there will be room. */
-  uint64_t room_at() const { return std::max(rests_until_, free_at_ > target() ? free_at_ - target() : 0); }
+  bool has_room(uint64_t now) const { return now >= rests_until_ && backlog_ns(now) < target() && !starting(now); }
+  /** When there will be room if nothing is reported until then. */
+  uint64_t room_at() const {
+    const uint64_t at = std::max(rests_until_, free_at_ > target() ? free_at_ - target() : 0);
+    return starting(at) ? start_stalls_at() : at;
+  }
   /** When a packet sent now would arrive, on the receiver's clock. */
   int64_t arrival_ns(size_t bytes, uint64_t now) const {
     return static_cast<int64_t>((free_at_ > now ? free_at_ : now) + service_ns(bytes)) + delay_ns();
@@ -68,9 +73,20 @@ class PathEstimator {
  private:
   static constexpr double FIRST_RATE = 1.25e6;
   static constexpr size_t PACKET_BYTES = 1452;
+  static constexpr uint64_t FIRST_WINDOW_BYTES = 48'000;
+  /** Nothing has been heard for this and a round trip: what was on its way is lost. */
+  static constexpr uint64_t START_STALL_NS = 30'000'000;
 
   /** Slow paths have a few packets waiting at least. */
   uint64_t target() const { return target_ns_ + 3 * service_ns(PACKET_BYTES); }
+  /**
+   * So much is on its way by a path of unknown limit that more may be too much: as with TCP (RFC 5681, 3.1), what has
+   * arrived allows twice as much.
+   */
+  bool starting(uint64_t now) const {
+    return guessed_ && sent_bytes_ >= FIRST_WINDOW_BYTES + 2 * arrived_bytes_ && now < start_stalls_at();
+  }
+  uint64_t start_stalls_at() const { return last_sent_ + round_trip_ns_ + START_STALL_NS; }
   uint64_t service_ns(size_t bytes) const { return static_cast<uint64_t>(static_cast<double>(bytes) * ns_per_byte_); }
   void follow(const Sent& packet, uint64_t queueing_ns);
   void note_losses(double passed);
@@ -83,6 +99,8 @@ class PathEstimator {
   double cap_ = 0;
 
   uint64_t sent_bytes_ = 0;
+  /** Until the last packet that is known to have arrived. */
+  uint64_t arrived_bytes_ = 0;
   uint64_t last_sent_ = 0;
   /** sent_bytes_ when the path was last found idle. */
   uint64_t idle_bytes_ = 0;
@@ -90,7 +108,7 @@ class PathEstimator {
   /** When the bottleneck will be done with what was sent. */
   uint64_t free_at_ = 0;
   int64_t correction_ns_ = 0;
-  /** By how much waits differ from what was predicted. */
+  /** By how much waits differed from what was predicted: the worst of late. */
   double jitter_ns_ = 0;
   std::array<int64_t, 3> recent_{};
   unsigned recent_count_ = 0;
@@ -107,7 +125,14 @@ class PathEstimator {
   uint64_t window_bytes_ = 0;
   uint64_t window_began_ = 0;
   uint64_t window_queueing_ = UINT64_MAX;
+  uint64_t window_last_ = 0;
+  /** The bottleneck was never idle in it. */
+  bool window_busy_ = true;
+  /** The rate was tried, not measured. */
+  bool guessed_ = true;
   bool pressed_ = false;
+  /** Only `starting` left no room. */
+  bool held_back_ = false;
   bool growing_ = true;
   bool at_ease_ = false;
 

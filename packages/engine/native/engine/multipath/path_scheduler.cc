@@ -37,6 +37,8 @@ constexpr double FULL_NS = 40e6;
 constexpr uint64_t CALM_NS = 120 * NS_PER_MS;
 /** Delays that differ less disturb no slow start. */
 constexpr double MIN_FILLING_SPREAD_NS = 3e6;
+/** A loss holds up what is behind it; more are likely for so long. */
+constexpr uint64_t LOSSY_NS = NS_PER_SECOND;
 /** A receiver's clock that goes this much faster or slower than ours was set, or is a lie. */
 constexpr uint64_t MAX_CLOCK_DRIFT_NS = 60 * NS_PER_SECOND;
 constexpr size_t TYPICAL_BYTES = 1452;
@@ -125,7 +127,7 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
     const int64_t arrival = path.arrival_ns(bytes, now);
     if (first == NONE || arrival < first_arrival) first = i, first_arrival = arrival;
     if (!path.has_room(now)) {
-      path.press();
+      path.press(now);
       continue;
     }
     if (ready == NONE || arrival < ready_arrival) ready = i, ready_arrival = arrival;
@@ -206,18 +208,14 @@ bool PathScheduler::filling(size_t waiting, uint64_t now) {
   const Sum all = sum();
   if (now - crowded_at_ > CALM_NS) full_ = false;
   if (!all.growing && static_cast<double>(waiting) > all.rate * FULL_NS / 1e9) full_ = true;
-  return !full_ && all.spread_ns >= MIN_FILLING_SPREAD_NS;
+  return !full_ && (all.spread_ns >= MIN_FILLING_SPREAD_NS || now - lost_at_ < LOSSY_NS);
 }
 
 void PathScheduler::sent(uint64_t counter, unsigned index, const uint8_t* message, size_t len, bool data, uint64_t now) {
-  Known& known = known_[paths_[index].slot];
   if (const SentPacket* old = ring_.find(counter - SentRing::COUNTERS); old != nullptr) give_up_below(old->counter + 1);
   SentPacket& packet = ring_.add(counter, len);
-  packet.slot = paths_[index].slot;
-  packet.sent = known.estimate.sent(len, now);
-  packet.path_sequence = ++known.sent_sequence;
+  note_sent(packet, index, now);
   ring_.keep(packet, message, now, noticing_ns_);
-  if (known.waiting_since == 0) known.waiting_since = now;
   if (next_counter_ == 0) floor_ = counter;
   next_counter_ = counter + 1;
   if (data) last_data_at_ = now;
@@ -227,14 +225,19 @@ void PathScheduler::sent(uint64_t counter, unsigned index, const uint8_t* messag
 void PathScheduler::sent_again(uint64_t counter, unsigned index, uint64_t now) {
   SentPacket* packet = ring_.find(counter);
   if (packet == nullptr) return;
-  Known& known = known_[paths_[index].slot];
-  known.resent_packets++;
+  known_[paths_[index].slot].resent_packets++;
   resend_allowance_ -= packet->len;
-  packet->slot = paths_[index].slot;
-  packet->sent = known.estimate.sent(packet->len, now);
-  packet->path_sequence = ++known.sent_sequence;
   packet->resent++;
   packet->state = SentState::in_flight;
+  note_sent(*packet, index, now);
+}
+
+void PathScheduler::note_sent(SentPacket& packet, unsigned index, uint64_t now) {
+  packet.slot = paths_[index].slot;
+  Known& known = known_[packet.slot];
+  packet.sent = known.estimate.sent(packet.len, now);
+  if (packet.sent.found_idle()) known.paused_sequence = known.sent_sequence;
+  packet.path_sequence = ++known.sent_sequence;
   if (known.waiting_since == 0) known.waiting_since = now;
 }
 
@@ -269,7 +272,7 @@ bool PathScheduler::report(const MultipathReport& report, uint64_t now) {
   note_received(report, now);
   rest_paths(now);
   give_up_below(report.first_word * 64);
-  find_lost(report);
+  find_lost(report, now);
   refresh_noticing();
   refresh_hold(now);
   return true;
@@ -381,21 +384,29 @@ void PathScheduler::give_up_below(uint64_t counter) {
   }
 }
 
-void PathScheduler::find_lost(const MultipathReport& report) {
+void PathScheduler::find_lost(const MultipathReport& report, uint64_t now) {
   const uint64_t end = std::min(next_counter_, report.greatest + 1);
   for (uint64_t counter = std::max(first_remembered(), report.first_word * 64); counter < end; counter++) {
     SentPacket* packet = ring_.find(counter);
     if (packet == nullptr || packet->state != SentState::in_flight) continue;
     Known& known = known_[packet->slot];
-    if (packet->path_sequence + LATER_ARRIVALS <= known.arrived_sequence) {
-      known.estimate.lost(packet->len);
-      lose(*packet);
-    } else if (packet->path_sequence + LATER_ARRIVALS > known.sent_sequence &&
-               known.estimate.overdue(packet->sent, packet->len, report.clock_ns - clock_offset_ns_)) {
-      // None are on their way that could tell, and perhaps none come until this one has arrived.
-      lose(*packet);
-    }
+    if (!seems_lost(*packet, known, report.clock_ns - clock_offset_ns_)) continue;
+    if (packet->path_sequence < known.arrived_sequence) known.estimate.lost(packet->len);
+    lose(*packet);
+    lost_at_ = now;
   }
+}
+
+/** At `clock_ns` of the receiver's. */
+bool PathScheduler::seems_lost(const SentPacket& packet, const Known& known, uint64_t clock_ns) const {
+  if (packet.path_sequence + LATER_ARRIVALS <= known.arrived_sequence) return true;
+  // Where enough are right behind it they will tell; else they may come too late for sending it again.
+  const auto ends = [&packet](uint64_t last) {
+    return packet.path_sequence <= last && packet.path_sequence + LATER_ARRIVALS > last;
+  };
+  const bool overtaken = packet.path_sequence < known.arrived_sequence;
+  if (!overtaken && !ends(known.sent_sequence) && !ends(known.paused_sequence)) return false;
+  return known.estimate.overdue(packet.sent, packet.len, clock_ns);
 }
 
 void PathScheduler::lose(SentPacket& packet) {
@@ -458,7 +469,7 @@ uint32_t PathScheduler::hold_us(uint64_t now) const {
     const PathEstimator& estimate = known_[path.slot].estimate;
     const auto packet_ns = static_cast<int64_t>(TYPICAL_BYTES * LATER_ARRIVALS * 1e9 / estimate.rate());
     least = std::min(least, estimate.delay_ns());
-    most = std::max(most, estimate.delay_ns() + packet_ns);
+    most = std::max(most, estimate.delay_ns() + static_cast<int64_t>(estimate.queueing_ns()) + packet_ns);
     round_trip = std::min(round_trip, known_[path.slot].round_trip_ns);
   }
   if (usable_paths < 2) return 0;

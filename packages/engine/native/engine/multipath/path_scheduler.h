@@ -42,7 +42,7 @@ class PathScheduler {
   /** True if the next packet is better dropped, so that those who send too much notice, than put behind `waiting` bytes. */
   bool drops(size_t waiting, uint64_t now);
 
-  /** True if there are paths of different delays and they are not all full. */
+  /** True while paths are not all full and their delays, or losses on them, make round trips uneven. */
   bool filling(size_t waiting, uint64_t now);
 
   /** The packet of this counter goes by `paths[index]`; `message` is its sealed form. */
@@ -84,6 +84,8 @@ class PathScheduler {
     PathEstimator estimate;
     uint64_t round_trip_ns = 0;
     uint64_t sent_sequence = 0;
+    /** The last one before the latest pause. */
+    uint64_t paused_sequence = 0;
     uint64_t arrived_sequence = 0;
     /** Since when something is on its way without any sign of progress; 0 if nothing is. */
     uint64_t waiting_since = 0;
@@ -101,7 +103,9 @@ class PathScheduler {
   void settle(SentPacket& packet, uint64_t now);
   void lose(SentPacket& packet);
   void give_up_below(uint64_t counter);
-  void find_lost(const MultipathReport& report);
+  void find_lost(const MultipathReport& report, uint64_t now);
+  bool seems_lost(const SentPacket& packet, const Known& known, uint64_t clock_ns) const;
+  void note_sent(SentPacket& packet, unsigned index, uint64_t now);
   void bury(Known& known);
   uint32_t hold_us(uint64_t now) const;
   void refresh_hold(uint64_t now);
@@ -150,6 +154,7 @@ class PathScheduler {
   uint64_t dropped_at_ = 0;
   /** Index of the path that had room for the last packet and was the fastest. */
   unsigned last_ = NONE;
+  uint64_t lost_at_ = 0;
   /** When the fastest path last had no room. */
   uint64_t crowded_at_ = 0;
   bool full_ = false;

@@ -2,8 +2,9 @@
 //
 // A sender leaves slow start when it sees round trips grow, or acknowledgements arrive in long trains (HyStart, RFC 9406;
 // Linux looks at eight samples of a round from a window of 16 packets on). Both happen as soon as paths with longer delays
-// are taken into use, long before they are full, and what follows takes seconds to fill them. So until then a flow gets
-// only a few acknowledgements in each round trip: of those that only go on from the last one, the newest counts.
+// are taken into use or a loss is hidden, long before they are full, and what follows takes seconds to fill them. So until
+// then a flow gets only a few acknowledgements in each round trip: of those that only go on from the last one, the newest
+// counts.
 #pragma once
 
 #include <array>
