@@ -70,6 +70,31 @@ TEST_CASE("one path carries all that comes in bursts while it has no queue") {
   CHECK(simulation.turns < (simulation.sent_packets - sent) / 100);
 }
 
+TEST_CASE("what goes too fast to be sent again is watched now and then, and its path's troubles come to light") {
+  Simulation simulation({{10'000 * MBIT, 1}, {10'000 * MBIT, 1}});
+  simulation.run(0.5, 4'000 * MBIT);
+  simulation.goodput();
+  const uint64_t sent = simulation.sent_packets;
+  simulation.coasted_packets = 0;
+  simulation.run(1, 4'000 * MBIT);
+  CHECK(simulation.goodput() > 0.99 * 4'000 * MBIT);
+  CHECK(simulation.coasted_packets > (simulation.sent_packets - sent) * 2 / 3);
+  double offered = 4'000 * MBIT;
+  SUBCASE("it dies") { simulation.links[simulation.last_link()].cut = true; }
+  SUBCASE("it carries less than before") {
+    for (SimulatedLink& link : simulation.links) link.bytes_per_second = 2'500 * MBIT;
+  }
+  SUBCASE("there is little to send") { offered = 100 * MBIT; }
+  simulation.longest_silence_ns = 0;
+  simulation.run(1, offered);
+  CHECK(simulation.longest_silence_ns < 500 * NS_PER_MS);
+  simulation.coasted_packets = 0;
+  simulation.goodput();
+  simulation.run(1, offered);
+  CHECK(simulation.goodput() > 0.97 * offered);
+  if (offered < 1'000 * MBIT) CHECK(simulation.coasted_packets == 0);
+}
+
 TEST_CASE("a receiver that lags behind is no queue on the way") {
   Simulation simulation({{1'000 * MBIT, 1}, {1'000 * MBIT, 1}});
   simulation.receiver_pause_ns = 6 * NS_PER_MS;

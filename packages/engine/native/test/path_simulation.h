@@ -134,6 +134,9 @@ class Simulation {
     return rate;
   }
 
+  /** Index in `links` of where the last packet went. */
+  unsigned last_link() const { return scheduler.paths()[last_].to.link; }
+
   std::vector<SimulatedLink> links;
   PathScheduler scheduler;
   PathReceiver receiver;
@@ -142,6 +145,8 @@ class Simulation {
   uint64_t sent_packets = 0;
   /** How often a packet went by another path than the one before. */
   uint64_t turns = 0;
+  /** Those that the scheduler did not hear of, each. */
+  uint64_t coasted_packets = 0;
   uint64_t resent_bytes = 0;
   uint64_t report_bytes = 0;
   uint64_t requests = 0;
@@ -297,14 +302,24 @@ class Simulation {
       if (offered > 0 && allowance_ < PACKET_BYTES) return;
       // As much waits as a sender that always has something would leave there.
       const size_t waiting = offered > 0 ? 0 : 3'000'000;
+      if (const unsigned index = scheduler.coasting(now); offered > 0 && index != PathScheduler::NONE) {
+        scheduler.coasted(counter_ + 1, now);
+        send_data(index);
+        coasted_packets++;
+        continue;
+      }
       const unsigned index = scheduler.informed(now) ? scheduler.choose(PACKET_BYTES, waiting, now) : 0;
       if (index == PathScheduler::NONE || (!scheduler.informed(now) && i > 0)) return;
       scheduler.sent(counter_, index, message.data(), message.size(), true, now);
-      transmit(counter_++, index, PACKET_BYTES, true);
-      sent_packets++;
-      if (std::exchange(last_, index) != index) turns++;
-      allowance_ -= PACKET_BYTES;
+      send_data(index);
     }
+  }
+
+  void send_data(unsigned index) {
+    transmit(counter_++, index, PACKET_BYTES, true);
+    sent_packets++;
+    if (std::exchange(last_, index) != index) turns++;
+    allowance_ -= PACKET_BYTES;
   }
 
   uint64_t clock() const { return now + CLOCK_OFFSET_NS; }

@@ -156,16 +156,31 @@ void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) 
   Spread* spread = spread_of(peer, session, paths);
   // The first packet of a frame is its largest.
   if (splitter.packet_len(0) > paths.inner_limit) return send_oversize(peer, session, paths);
-  if (spread != nullptr && spread->scheduler.informed(now_)) return spread_packets(peer, session, paths, *spread);
+  const bool spreads = spread != nullptr && spread->scheduler.informed(now_);
+  unsigned index = first_path(spread, paths);
+  if (spreads) {
+    index = spread->waiting.empty() ? spread->scheduler.coasting(now_) : PathScheduler::NONE;
+    if (index == PathScheduler::NONE) return spread_packets(peer, session, paths, *spread);
+  }
+  const size_t count = splitter.count();
   uint64_t counter;
-  if (!session.reserve_counters(splitter.count(), counter)) {
-    return state_.counters->drop(Drop::session_expired, splitter.count());
+  if (!session.reserve_counters(count, counter)) return state_.counters->drop(Drop::session_expired, count);
+  if (spreads) {
+    spread->scheduler.coasted(counter + count, now_);
+    deadline_ = std::min(deadline_, spread->next_tick_at);
   }
-  if (worth_a_task(paths)) return send_as_task(peer, session, paths.paths[paths.first], counter);
-  for (size_t i = 0; i < splitter.count(); i++) {
+  const bool noted = spread != nullptr && !spreads;
+  if (worth_a_task(paths, index, noted)) return send_as_task(peer, session, paths.paths[index], counter);
+  for (size_t i = 0; i < count; i++) {
     const Splitter::Packet part = splitter.next();
-    send_packet(peer, session, paths, part.data, part.len, counter + i);
+    send_by(peer, session, paths, index, part.data, part.len, counter + i, noted);
   }
+}
+
+/** For what is not spread. */
+unsigned Sender::first_path(const Spread* spread, const PathTable& paths) const {
+  const unsigned fastest = spread == nullptr ? PathScheduler::NONE : spread->scheduler.fastest(now_);
+  return fastest == PathScheduler::NONE ? paths.first : fastest;
 }
 
 size_t Sender::largest_packet(const PathTable& paths) const {
@@ -218,13 +233,11 @@ void Sender::send_fragments(Peer& peer, Session& session, const PathTable& paths
 
 void Sender::send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len,
                          uint64_t counter) {
-  const Spread* spread = spread_of(peer, session, paths);
-  const unsigned fastest = spread == nullptr ? PathTable::NONE : spread->scheduler.fastest(now_);
-  send_by(peer, session, paths, fastest == PathTable::NONE ? paths.first : fastest, packet, len, counter);
+  send_by(peer, session, paths, first_path(spread_of(peer, session, paths), paths), packet, len, counter);
 }
 
 void Sender::send_by(Peer& peer, Session& session, const PathTable& paths, unsigned index, uint8_t* packet, size_t len,
-                     uint64_t counter) {
+                     uint64_t counter, bool noted) {
   const Path& path = paths.paths[index];
   const DatagramLayout layout = datagram_layout(path.to.channel, len, largest_packet(paths));
   if (layout.padded_len > MAX_INNER_BYTES) return state_.counters->drop(Drop::too_large);
@@ -233,7 +246,7 @@ void Sender::send_by(Peer& peer, Session& session, const PathTable& paths, unsig
     return state_.counters->drop(Drop::seal_failed);
   }
   const bool traffic = is_traffic(packet, len);
-  if (paths.spread()) {
+  if (noted && paths.spread()) {
     deadline_ = std::min(deadline_, peer.tx.spread->next_tick_at);
     peer.tx.spread->scheduler.sent(counter, index, room + layout.prefix_len, layout.message_len, traffic, now_);
   }
@@ -254,11 +267,11 @@ void Sender::send_sealed(Peer& peer, const Path& path, const uint8_t* message, s
   groups_.added(prefix + len, len, data);
 }
 
-bool Sender::worth_a_task(const PathTable& paths) const {
+bool Sender::worth_a_task(const PathTable& paths, unsigned index, bool noted) const {
   const size_t count = task_->splitter.count();
   if (workers_.count() == 0 || count < MIN_TASK_PACKETS || count > SealTask::MAX_PACKETS) return false;
-  if (paths.second != PathTable::NONE || paths.spread()) return false;
-  const Path& path = paths.paths[paths.first];
+  if (paths.second != PathTable::NONE || noted) return false;
+  const Path& path = paths.paths[index];
   const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), largest_packet(paths));
   return layout.padded_len <= MAX_INNER_BYTES && groups_.has_room_for_piece(path, count, layout.datagram_len());
 }

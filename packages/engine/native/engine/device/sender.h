@@ -42,17 +42,18 @@ class Sender {
   void deliver(Peer& peer, size_t len);
   void send_frame(Peer& peer, Session& session, const PathTable& paths, size_t len);
   void send_packets(Peer& peer, Session& session, const PathTable& paths);
+  unsigned first_path(const Spread* spread, const PathTable& paths) const;
   void send_packet(Peer& peer, Session& session, const PathTable& paths, uint8_t* packet, size_t len, uint64_t counter);
-  /** By `paths.paths[index]`. */
+  /** By `paths.paths[index]`. `noted`: if packets are spread, the scheduler hears of it. */
   void send_by(Peer& peer, Session& session, const PathTable& paths, unsigned index, uint8_t* packet, size_t len,
-               uint64_t counter);
+               uint64_t counter, bool noted = true);
   /** The frame's packets are larger than the paths take: reports or fragments them. */
   void send_oversize(Peer& peer, Session& session, const PathTable& paths);
   void report_too_big(const uint8_t* packet, size_t len, size_t mtu);
   void send_fragments(Peer& peer, Session& session, const PathTable& paths, const uint8_t* packet, size_t len);
   /** Up to what size inner packets are padded. */
   size_t largest_packet(const PathTable& paths) const;
-  bool worth_a_task(const PathTable& paths) const;
+  bool worth_a_task(const PathTable& paths, unsigned index, bool noted) const;
   void send_as_task(Peer& peer, Session& session, const Path& path, uint64_t counter);
   void next_task();
   void finish_tasks();

@@ -50,6 +50,10 @@ constexpr int64_t AT_EASE_NS = 3'000'000;
 constexpr uint64_t STRETCH_NS = 10 * NS_PER_SECOND;
 constexpr uint64_t REST_NS = 5 * NS_PER_MS;
 constexpr uint64_t MAX_REST_NS = 40 * NS_PER_MS;
+/** What a path does while it is not watched comes to light so late. */
+constexpr uint64_t COASTING_NS = 200 * NS_PER_MS;
+/** How long, beyond a round trip, a path is watched before. */
+constexpr uint64_t WATCHED_NS = 70 * NS_PER_MS;
 
 }  // namespace
 
@@ -58,6 +62,7 @@ void PathScheduler::use(const PathTable& table, uint32_t session_index, uint64_t
   if (table.version == paths_version_) return;
   paths_version_ = table.version;
   paths_ = table.paths;
+  coasts_until_ = 0;
   standby_only_ = std::none_of(paths_.begin(), paths_.end(), [](const Path& path) { return path.weight > 0; });
   std::array<const Path*, MAX_PATHS> in_slot{};
   for (const Path& path : paths_) in_slot[path.slot] = &path;
@@ -80,6 +85,7 @@ void PathScheduler::begin_session(uint32_t index, uint64_t session) {
   has_session_ = true;
   session_index_ = index;
   session_ = session;
+  coasts_until_ = 0;
   floor_ = next_counter_ = greatest_reported_ = 0;
   lost_.clear();
   lost_first_ = 0;
@@ -134,7 +140,7 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
   }
   if (ready != first) crowded_at_ = now;
   if (ready == NONE) return NONE;
-  if (ready == first) return last_ = goes_on(bytes, ready_arrival, now) ? last_ : ready;
+  if (ready == first) return goes_on(bytes, ready_arrival, now) ? last_ : last_ = go_by(ready, now);
   // Through the faster paths, the last of what waits arrives in order when the latest of them has delivered it: what goes
   // by a slower one should not arrive after that.
   double faster_rate = 0;
@@ -148,7 +154,12 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
     latest_arrival = std::max(latest_arrival, arrival);
   }
   const double wait_ns = EAGERNESS * static_cast<double>(waiting) * 1e9 / std::max(faster_rate, 1.0);
-  return static_cast<double>(ready_arrival - latest_arrival) <= wait_ns ? ready : NONE;
+  return static_cast<double>(ready_arrival - latest_arrival) <= wait_ns ? go_by(ready, now) : NONE;
+}
+
+unsigned PathScheduler::go_by(unsigned index, uint64_t now) {
+  if (index != last_) alone_since_ = now;
+  return index;
 }
 
 /** The last packet's path serves as well as one by which this packet would arrive at `arrival_ns`. */
@@ -220,6 +231,27 @@ void PathScheduler::sent(uint64_t counter, unsigned index, const uint8_t* messag
   next_counter_ = counter + 1;
   if (data) last_data_at_ = now;
   resend_allowance_ = std::min(resend_allowance_ + RESEND_SHARE * static_cast<double>(len), MAX_RESEND_BYTES);
+}
+
+unsigned PathScheduler::coasting(uint64_t now) {
+  if (last_ >= paths_.size() || !usable(paths_[last_])) return NONE;
+  if (now < coasts_until_) return last_;
+  if (coasts_until_ != 0) {
+    ring_.pause(now - coasts_until_ + COASTING_NS);
+    coasts_until_ = 0;
+    alone_since_ = now;
+  }
+  const uint64_t round_trip = round_trip_ns(last_);
+  if (now - alone_since_ < round_trip + WATCHED_NS || now - last_report_at_ > round_trip + REPORTS_MISSED_NS) return NONE;
+  if (!estimate(last_).at_ease() || paths_[last_].cap_bytes_per_second > 0) return NONE;
+  if (ring_.stays_ns(now) >= noticing_ns_ || now - lost_at_ < LOSSY_NS) return NONE;
+  coasts_until_ = now + COASTING_NS;
+  return last_;
+}
+
+void PathScheduler::coasted(uint64_t next_counter, uint64_t now) {
+  next_counter_ = next_counter;
+  last_data_at_ = now;
 }
 
 void PathScheduler::sent_again(uint64_t counter, unsigned index, uint64_t now) {
@@ -376,7 +408,7 @@ void PathScheduler::settle(SentPacket& packet, uint64_t now) {
 /** What the receiver does not wait for any more is settled, one way or the other. */
 void PathScheduler::give_up_below(uint64_t counter) {
   counter = std::min(counter, next_counter_);
-  for (; floor_ < counter; floor_++) {
+  for (floor_ = first_remembered(); floor_ < counter; floor_++) {
     SentPacket* packet = ring_.find(floor_);
     if (packet == nullptr || packet->state != SentState::in_flight) continue;
     // No word of it: between two reports it may as well have arrived.

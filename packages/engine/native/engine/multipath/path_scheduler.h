@@ -47,6 +47,13 @@ class PathScheduler {
 
   /** The packet of this counter goes by `paths[index]`; `message` is its sealed form. */
   void sent(uint64_t counter, unsigned index, const uint8_t* message, size_t len, bool data, uint64_t now);
+  /**
+   * Index of the path that goes on taking all that comes, faster than what is sent could be sent again: nothing that goes
+   * by it before long need be noted with `sent`. NONE most of the time.
+   */
+  unsigned coasting(uint64_t now);
+  /** Counters below this have gone that way. */
+  void coasted(uint64_t next_counter, uint64_t now);
   /** The sealed packet of `counter` goes once more. */
   void sent_again(uint64_t counter, unsigned index, uint64_t now);
 
@@ -97,6 +104,7 @@ class PathScheduler {
   void begin_session(uint32_t index, uint64_t session);
   void forget(uint8_t slot);
   bool usable(const Path& path) const;
+  unsigned go_by(unsigned index, uint64_t now);
   bool goes_on(size_t bytes, int64_t arrival_ns, uint64_t now) const;
   void note_arrivals(const MultipathReport& report, uint64_t now);
   void note_received(const MultipathReport& report, uint64_t now);
@@ -155,6 +163,9 @@ class PathScheduler {
   /** Index of the path that had room for the last packet and was the fastest. */
   unsigned last_ = NONE;
   uint64_t lost_at_ = 0;
+  /** Since when packets go by `last_` alone and are noted. */
+  uint64_t alone_since_ = 0;
+  uint64_t coasts_until_ = 0;
   /** When the fastest path last had no room. */
   uint64_t crowded_at_ = 0;
   bool full_ = false;
