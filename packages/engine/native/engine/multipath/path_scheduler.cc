@@ -342,11 +342,16 @@ void PathScheduler::rest_paths(uint64_t now) {
   }
 }
 
-void PathScheduler::refresh_noticing() {
-  uint64_t round_trip = UINT64_MAX;
+uint64_t PathScheduler::least_round_trip_ns() const {
+  uint64_t least = UINT64_MAX;
   for (const Path& path : paths_) {
-    if (usable(path)) round_trip = std::min(round_trip, known_[path.slot].round_trip_ns);
+    if (usable(path)) least = std::min(least, known_[path.slot].round_trip_ns);
   }
+  return least;
+}
+
+void PathScheduler::refresh_noticing() {
+  const uint64_t round_trip = least_round_trip_ns();
   if (round_trip != UINT64_MAX) noticing_ns_ = round_trip + NOTICING_NS;
 }
 
@@ -493,7 +498,6 @@ bool PathScheduler::take_request(MultipathRequest& request, uint64_t now) {
 
 uint32_t PathScheduler::hold_us(uint64_t now) const {
   int64_t least = INT64_MAX, most = INT64_MIN;
-  uint64_t round_trip = UINT64_MAX;
   unsigned usable_paths = 0;
   for (const Path& path : paths_) {
     if (!usable(path)) continue;
@@ -502,12 +506,11 @@ uint32_t PathScheduler::hold_us(uint64_t now) const {
     const auto packet_ns = static_cast<int64_t>(TYPICAL_BYTES * LATER_ARRIVALS * 1e9 / estimate.rate());
     least = std::min(least, estimate.delay_ns());
     most = std::max(most, estimate.delay_ns() + static_cast<int64_t>(estimate.queueing_ns()) + packet_ns);
-    round_trip = std::min(round_trip, known_[path.slot].round_trip_ns);
   }
   if (usable_paths < 2) return 0;
   const uint64_t spread = static_cast<uint64_t>(most - least) + PathEstimator::TARGET_NS;
   // What is not kept is not sent again either.
-  const uint64_t recovery = ring_.stays_ns(now) >= noticing_ns_ ? round_trip + RECOVERY_NS : 0;
+  const uint64_t recovery = ring_.stays_ns(now) >= noticing_ns_ ? least_round_trip_ns() + RECOVERY_NS : 0;
   return static_cast<uint32_t>(std::min(spread + recovery, MAX_HOLD_NS) / 1000);
 }
 

@@ -115,6 +115,8 @@ class PathScheduler {
   bool seems_lost(const SentPacket& packet, const Known& known, uint64_t clock_ns) const;
   void note_sent(SentPacket& packet, unsigned index, uint64_t now);
   void bury(Known& known);
+  /** Of the usable paths; UINT64_MAX if there are none. */
+  uint64_t least_round_trip_ns() const;
   uint32_t hold_us(uint64_t now) const;
   void refresh_hold(uint64_t now);
   void refresh_noticing();
