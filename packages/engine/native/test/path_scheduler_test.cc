@@ -48,6 +48,16 @@ TEST_CASE("paths of unknown rates are filled without a loss") {
   }
 }
 
+TEST_CASE("a few small packets that come late say nothing of a path's rate") {
+  PathEstimator path;
+  const double guess = path.rate();
+  for (uint64_t i = 0, now = NS_PER_SECOND; i < 400; i++, now += 5 * NS_PER_MS) {
+    const uint64_t late = i % 7 > 2 ? 6 * NS_PER_MS : 0;
+    path.arrived(path.sent(100, now), now + 5 * NS_PER_MS + late);
+  }
+  CHECK(path.rate() == guess);
+}
+
 TEST_CASE("packets go by the same path in runs where that costs nothing") {
   Simulation simulation({{1000 * MBIT, 1}, {1000 * MBIT, 1}});
   simulation.run(1);

@@ -13,6 +13,8 @@ constexpr double LOSS_SAMPLE_BYTES = 200e3;
 constexpr uint64_t WINDOW_NS = 30 * NS_PER_MS;
 /** While the rate is a guess. */
 constexpr uint64_t SHORT_WINDOW_NS = 9 * NS_PER_MS;
+/** Less may seem to queue because this machine was late. */
+constexpr uint64_t WINDOW_BYTES = 2 * 1452;
 constexpr double AVERAGE_NS = 120.0 * NS_PER_MS;
 /** A queue of less than this and of two packets is none. */
 constexpr uint64_t QUEUE_NS = 3 * NS_PER_MS / 2;
@@ -101,8 +103,9 @@ void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
   window_busy_ &= queueing_ns_ >= arrived_ns - window_last_;
   window_last_ = arrived_ns;
   const uint64_t elapsed = arrived_ns - window_began_;
-  if (elapsed < (growing_ || (guessed_ && window_busy_) ? SHORT_WINDOW_NS : WINDOW_NS)) return;
-  const double passed = static_cast<double>(packet.path_bytes - window_bytes_);
+  const uint64_t bytes = packet.path_bytes - window_bytes_;
+  if (elapsed < (growing_ || (guessed_ && window_busy_) ? SHORT_WINDOW_NS : WINDOW_NS) || bytes < WINDOW_BYTES) return;
+  const auto passed = static_cast<double>(bytes);
   note_losses(passed);
   const bool full = loss_ > FULL_LOSS;
   const bool saturated = window_queueing_ > QUEUE_NS + 2 * service_ns(PACKET_BYTES) || full;
