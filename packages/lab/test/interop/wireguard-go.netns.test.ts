@@ -5,13 +5,13 @@ import { genkey, type TunnelOptions, WireguardTunnel } from "./wireguard-tunnel.
 /** A session of less than 5 s is not renewed. */
 const YOUNG_SESSION_MS = 5_200;
 const MAX_ROUNDS = 6;
-const THREE = { count: 3, intervalMs: 50, timeoutMs: 3_000 };
+const THREE_PINGS = { count: 3, intervalMs: 50, timeoutMs: 3_000 };
 
 /** Pings the other end through the tunnel, IPv4 and IPv6; every answer must come. */
 async function expectReach(tunnel: WireguardTunnel, from: "ours" | "theirs"): Promise<void> {
   const { ipv4, ipv6 } = tunnel.addresses[from === "ours" ? "theirs" : "ours"];
   for (const address of [ipv4, ipv6]) {
-    const { received } = await tunnel[from].ping(address, THREE);
+    const { received } = await tunnel[from].ping(address, THREE_PINGS);
     expect(received, `${from} to ${address}`).toBe(3);
   }
 }
@@ -47,7 +47,10 @@ describe.concurrent("sessions with wireguard-go", () => {
   test("start at once from both sides at the same time", async ({ onTestFailed }) => {
     await using tunnel = await WireguardTunnel.create(onTestFailed);
     const { ours, theirs, addresses } = tunnel;
-    const first = await Promise.all([ours.ping(addresses.theirs.ipv4, THREE), theirs.ping(addresses.ours.ipv4, THREE)]);
+    const first = await Promise.all([
+      ours.ping(addresses.theirs.ipv4, THREE_PINGS),
+      theirs.ping(addresses.ours.ipv4, THREE_PINGS),
+    ]);
     // wireguard-go handles what crosses in two threads; one packet of that moment is lost there in one run of 400.
     for (const { received } of first) expect(received).toBeGreaterThanOrEqual(2);
     await Promise.all([expectReach(tunnel, "ours"), expectReach(tunnel, "theirs")]);
