@@ -141,6 +141,29 @@ TEST_CASE("random losses are hidden, at a small price") {
   CHECK(simulation.resent_bytes < packets * PACKET_BYTES * 4 / 100);
 }
 
+TEST_CASE("a loss makes round trips uneven for a second, on paths that are alike too") {
+  Simulation simulation({{20 * MBIT, 10}, {20 * MBIT, 10}});
+  simulation.run(2, 5 * MBIT);
+  CHECK_FALSE(simulation.scheduler.filling(0, simulation.now));
+  for (SimulatedLink& link : simulation.links) link.loss = 0.1;
+  simulation.run(0.3, 5 * MBIT);
+  CHECK(simulation.scheduler.filling(0, simulation.now));
+  for (SimulatedLink& link : simulation.links) link.loss = 0;
+  simulation.run(1.5, 5 * MBIT);
+  CHECK_FALSE(simulation.scheduler.filling(0, simulation.now));
+}
+
+TEST_CASE("a ring that turned while next to nothing was added counts from then") {
+  SentRing ring;
+  const std::vector<uint8_t> message(SentRing::MAX_MESSAGE_BYTES);
+  uint64_t now = NS_PER_SECOND;
+  for (uint64_t counter = 0; counter < 3 * SentRing::SEALED_BYTES / message.size(); counter++) {
+    ring.keep(ring.add(counter, message.size()), message.data(), now += 1'000, 0);
+  }
+  ring.pause(200 * NS_PER_MS, now);
+  CHECK(ring.stays_ns(now) < 5 * NS_PER_MS);
+}
+
 TEST_CASE("what is lost of a burst is sent again though nothing follows it, or much later") {
   SimulatedLink lossy{20 * MBIT, 10, 0.02};
   double interval_seconds = 0.1;

@@ -302,9 +302,10 @@ class Simulation {
       if (offered > 0 && allowance_ < PACKET_BYTES) return;
       // As much waits as a sender that always has something would leave there.
       const size_t waiting = offered > 0 ? 0 : 3'000'000;
-      if (const unsigned index = scheduler.coasting(now); offered > 0 && index != PathScheduler::NONE) {
+      const unsigned coasts_by = waiting == 0 ? scheduler.coasting(now) : PathScheduler::NONE;
+      if (coasts_by != PathScheduler::NONE) {
         scheduler.coasted(counter_ + 1, now);
-        send_data(index);
+        send_data(coasts_by);
         coasted_packets++;
         continue;
       }

@@ -157,10 +157,12 @@ void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) 
   // The first packet of a frame is its largest.
   if (splitter.packet_len(0) > paths.inner_limit) return send_oversize(peer, session, paths);
   const bool spreads = spread != nullptr && spread->scheduler.informed(now_);
-  unsigned index = first_path(spread, paths);
+  unsigned index;
   if (spreads) {
     index = spread->waiting.empty() ? spread->scheduler.coasting(now_) : PathScheduler::NONE;
     if (index == PathScheduler::NONE) return spread_packets(peer, session, paths, *spread);
+  } else {
+    index = first_path(spread, paths);
   }
   const size_t count = splitter.count();
   uint64_t counter;
@@ -169,7 +171,7 @@ void Sender::send_packets(Peer& peer, Session& session, const PathTable& paths) 
     spread->scheduler.coasted(counter + count, now_);
     deadline_ = std::min(deadline_, spread->next_tick_at);
   }
-  const bool noted = spread != nullptr && !spreads;
+  const bool noted = !spreads;
   if (worth_a_task(paths, index, noted)) return send_as_task(peer, session, paths.paths[index], counter);
   for (size_t i = 0; i < count; i++) {
     const Splitter::Packet part = splitter.next();
@@ -270,7 +272,7 @@ void Sender::send_sealed(Peer& peer, const Path& path, const uint8_t* message, s
 bool Sender::worth_a_task(const PathTable& paths, unsigned index, bool noted) const {
   const size_t count = task_->splitter.count();
   if (workers_.count() == 0 || count < MIN_TASK_PACKETS || count > SealTask::MAX_PACKETS) return false;
-  if (paths.second != PathTable::NONE || noted) return false;
+  if (paths.second != PathTable::NONE || (noted && paths.spread())) return false;
   const Path& path = paths.paths[index];
   const DatagramLayout layout = datagram_layout(path.to.channel, task_->splitter.packet_len(0), largest_packet(paths));
   return layout.padded_len <= MAX_INNER_BYTES && groups_.has_room_for_piece(path, count, layout.datagram_len());

@@ -14,7 +14,7 @@ constexpr uint64_t WINDOW_NS = 30 * NS_PER_MS;
 /** While the rate is a guess. */
 constexpr uint64_t SHORT_WINDOW_NS = 9 * NS_PER_MS;
 /** Less may seem to queue because this machine was late. */
-constexpr uint64_t WINDOW_BYTES = 2 * 1452;
+constexpr uint64_t WINDOW_BYTES = 2 * PathEstimator::PACKET_BYTES;
 constexpr double AVERAGE_NS = 120.0 * NS_PER_MS;
 /** A queue of less than this and of two packets is none. */
 constexpr uint64_t QUEUE_NS = 3 * NS_PER_MS / 2;
@@ -91,12 +91,7 @@ void PathEstimator::follow(const Sent& packet, uint64_t queueing_ns) {
 void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
   const bool idle_between = window_bytes_ < packet.idle_bytes;
   if (window_began_ == 0 || idle_between || packet.path_bytes < window_bytes_ || arrived_ns < window_began_) {
-    window_bytes_ = packet.path_bytes;
-    window_began_ = arrived_ns;
-    window_queueing_ = UINT64_MAX;
-    window_last_ = arrived_ns;
-    window_busy_ = true;
-    return;
+    return begin_window(packet.path_bytes, arrived_ns);
   }
   window_queueing_ = std::min(window_queueing_, queueing_ns_);
   // Busy until now if this packet joined the queue before the last one had left.
@@ -127,11 +122,15 @@ void PathEstimator::measure_rate(const Sent& packet, uint64_t arrived_ns) {
   }
   at_ease_ = !saturated && !growing_;
   target_ns_ = full ? std::max(MIN_TARGET_NS, target_ns_ * 7 / 10) : std::min(TARGET_NS, target_ns_ * 21 / 20);
-  window_bytes_ = packet.path_bytes;
-  window_began_ = arrived_ns;
+  begin_window(packet.path_bytes, arrived_ns);
+  pressed_ = held_back_ = false;
+}
+
+void PathEstimator::begin_window(uint64_t path_bytes, uint64_t arrived_ns) {
+  window_bytes_ = path_bytes;
+  window_began_ = window_last_ = arrived_ns;
   window_queueing_ = UINT64_MAX;
   window_busy_ = true;
-  pressed_ = held_back_ = false;
 }
 
 /** Losses are judged by many packets: one of ten says nothing. */

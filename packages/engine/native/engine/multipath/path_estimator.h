@@ -18,6 +18,8 @@ class PathEstimator {
  public:
   /** How much backlog a path is given. */
   static constexpr uint64_t TARGET_NS = 8'000'000;
+  /** Of most packets, while there is much to send. */
+  static constexpr size_t PACKET_BYTES = 1452;
 
   /** What is remembered of a packet until it is reported. */
   struct Sent {
@@ -72,7 +74,6 @@ class PathEstimator {
 
  private:
   static constexpr double FIRST_RATE = 1.25e6;
-  static constexpr size_t PACKET_BYTES = 1452;
   static constexpr uint64_t FIRST_WINDOW_BYTES = 48'000;
   /** Nothing has been heard for this and a round trip: what was on its way is lost. */
   static constexpr uint64_t START_STALL_NS = 30'000'000;
@@ -91,6 +92,7 @@ class PathEstimator {
   void follow(const Sent& packet, uint64_t queueing_ns);
   void note_losses(double passed);
   void measure_rate(const Sent& packet, uint64_t arrived_ns);
+  void begin_window(uint64_t path_bytes, uint64_t arrived_ns);
   void set_rate(double bytes_per_second);
 
   bool known_ = false;

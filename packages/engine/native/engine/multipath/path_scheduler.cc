@@ -94,7 +94,7 @@ unsigned PathScheduler::fastest(uint64_t now, unsigned except) const {
   int64_t best_arrival = 0;
   for (unsigned i = 0; i < paths_.size(); i++) {
     if (i == except || !usable(paths_[i])) continue;
-    const int64_t arrival = estimate(i).arrival_ns(TYPICAL_BYTES, now);
+    const int64_t arrival = estimate(i).arrival_ns(PathEstimator::PACKET_BYTES, now);
     if (best != NONE && arrival >= best_arrival) continue;
     best = i;
     best_arrival = arrival;
@@ -118,7 +118,10 @@ unsigned PathScheduler::choose(size_t bytes, size_t waiting, uint64_t now) {
   }
   if (ready != first) crowded_at_ = now;
   if (ready == NONE) return NONE;
-  if (ready == first) return goes_on(bytes, ready_arrival, now) ? last_ : last_ = go_by(ready, now);
+  if (ready == first) {
+    if (!goes_on(bytes, ready_arrival, now)) last_ = go_by(ready, now);
+    return last_;
+  }
   // Through the faster paths, the last of what waits arrives in order when the latest of them has delivered it: what goes
   // by a slower one should not arrive after that.
   double faster_rate = 0;
@@ -215,7 +218,7 @@ unsigned PathScheduler::coasting(uint64_t now) {
   if (last_ >= paths_.size() || !usable(paths_[last_])) return NONE;
   if (now < coasts_until_) return last_;
   if (coasts_until_ != 0) {
-    ring_.pause(now - coasts_until_ + COASTING_NS);
+    ring_.pause(now - coasts_until_ + COASTING_NS, now);
     coasts_until_ = 0;
     alone_since_ = now;
   }

@@ -86,7 +86,6 @@ class PathScheduler {
   /** Reports are missed when none comes for a round trip and this. */
   static constexpr uint64_t REPORTS_MISSED_NS = 100'000'000;
   static constexpr uint64_t MAX_HOLD_NS = 400'000'000;
-  static constexpr size_t TYPICAL_BYTES = 1452;
 
   struct Known {
     PathAddress to;

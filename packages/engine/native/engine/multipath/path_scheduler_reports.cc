@@ -241,7 +241,7 @@ uint32_t PathScheduler::hold_us(uint64_t now) const {
     if (!usable(path)) continue;
     usable_paths++;
     const PathEstimator& estimate = known_[path.slot].estimate;
-    const auto packet_ns = static_cast<int64_t>(TYPICAL_BYTES * LATER_ARRIVALS * 1e9 / estimate.rate());
+    const auto packet_ns = static_cast<int64_t>(PathEstimator::PACKET_BYTES * LATER_ARRIVALS * 1e9 / estimate.rate());
     least = std::min(least, estimate.delay_ns());
     most = std::max(most, estimate.delay_ns() + static_cast<int64_t>(estimate.queueing_ns()) + packet_ns);
   }

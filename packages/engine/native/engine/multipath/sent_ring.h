@@ -76,8 +76,8 @@ class SentRing {
   /** How long a message stays before others take its place. */
   uint64_t stays_ns(uint64_t now) const { return std::max(last_turn_ns_, now - turned_at_); }
 
-  /** Nothing was added for so long, though packets were sent. */
-  void pause(uint64_t ns) { turned_at_ += ns; }
+  /** For `ns` until now next to nothing was added, though packets were sent. */
+  void pause(uint64_t ns, uint64_t now) { turned_at_ = std::min(turned_at_ + ns, now); }
 
   /** The sealed message; null if it was not kept, or has been overwritten. */
   const uint8_t* sealed(const SentPacket& packet) const {
